@@ -41,7 +41,7 @@ pub(crate) const ROOMS: &[Room] = &[
     Room {
         tests_may: &["mesh-snapshot"],
         never: &["kube", "mesh-snapshot"],
-        ..room("mesh-translate", 2, &["mesh-types", "mesh-model", "mesh-proto"])
+        ..room("mesh-translate", 2, &["mesh-types", "istio-api", "mesh-model", "mesh-proto"])
     },
     Room {
         never: &["kube", "mesh-model", "mesh-translate", "istio-api"],
@@ -52,11 +52,12 @@ pub(crate) const ROOMS: &[Room] = &[
     Room { never: &["kube", "mesh-model", "mesh-snapshot"], ..room("mesh-xds", 3, &["mesh-types", "mesh-proto", "mesh-tls"]) },
     Room { never: KUBE, ..room("mesh-tls", 3, &["mesh-types", "mesh-pki"]) },
     Room { never: &["mesh-model", "mesh-xds"], ..room("mesh-kube", 3, &["mesh-types", "istio-api", "mesh-pki", "mesh-tls"]) },
+    Room { never: KUBE, ..room("mesh-identity", 3, &["mesh-types", "mesh-proto", "mesh-pki", "mesh-tls"]) },
     Room { never: KUBE, ..room("mesh-bootstrap", 3, &["mesh-types"]) },
     room("mesh-testkit", 3, &["mesh-types", "istio-api", "mesh-proto", "mesh-model", "mesh-translate", "mesh-snapshot", "mesh-pki"]),
     Room {
         never: &["mesh-translate", "mesh-snapshot"],
-        ..room("galley", 4, &["mesh-types", "istio-api", "mesh-proto", "mesh-model", "injector", "mesh-pki", "mesh-xds", "mesh-tls", "mesh-kube", "mesh-bootstrap"])
+        ..room("galley", 4, &["mesh-types", "istio-api", "mesh-proto", "mesh-model", "injector", "mesh-pki", "mesh-xds", "mesh-tls", "mesh-identity", "mesh-kube", "mesh-bootstrap"])
     },
     Room {
         never: &["mesh-snapshot", "mesh-xds"],
@@ -65,7 +66,7 @@ pub(crate) const ROOMS: &[Room] = &[
     Room {
         tests_may: &["mesh-snapshot"],
         never: &["kube", "kube-client", "kube-core", "kube-runtime", "mesh-snapshot"],
-        ..room("pilot", 4, &["mesh-types", "istio-api", "mesh-proto", "mesh-model", "mesh-translate", "mesh-pki", "mesh-xds", "mesh-tls", "mesh-bootstrap"])
+        ..room("pilot", 4, &["mesh-types", "istio-api", "mesh-proto", "mesh-model", "mesh-translate", "mesh-pki", "mesh-xds", "mesh-tls", "mesh-identity", "mesh-bootstrap"])
     },
     Room {
         never: &["mesh-model", "mesh-snapshot", "mesh-translate"],
@@ -73,10 +74,10 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     Room {
         never: &["kube", "kube-client", "kube-core", "kube-runtime", "mesh-model", "mesh-translate", "istio-api"],
-        ..room("proxy", 4, &["mesh-types", "mesh-proto", "mesh-snapshot", "mesh-pki", "mesh-xds", "mesh-tls", "mesh-bootstrap"])
+        ..room("proxy", 4, &["mesh-types", "mesh-proto", "mesh-snapshot", "mesh-pki", "mesh-xds", "mesh-tls", "mesh-identity", "mesh-bootstrap"])
     },
     Room { never: KUBE, ..room("init", 4, &["mesh-types"]) },
-    room("ctl", 4, &["mesh-types", "istio-api", "mesh-proto", "mesh-model", "mesh-translate", "mesh-snapshot", "mesh-pki", "injector", "mesh-xds", "mesh-tls", "mesh-kube", "mesh-bootstrap"]),
+    room("ctl", 4, &["mesh-types", "istio-api", "mesh-proto", "mesh-model", "mesh-translate", "mesh-snapshot", "mesh-pki", "injector", "mesh-xds", "mesh-tls", "mesh-identity", "mesh-kube", "mesh-bootstrap"]),
     // The sample is any mesh's sample: it knows nothing of ours.
     room("kit", 3, &[]),
     room("details", 4, &["kit"]),

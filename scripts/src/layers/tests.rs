@@ -3,8 +3,12 @@ use std::collections::BTreeSet;
 use super::*;
 
 /// The rooms whose import inside one layer is allowed: (importer, imported).
-const INSIDE: &[(&str, &str)] =
-    &[("mesh-translate", "mesh-model"), ("mesh-xds", "mesh-tls"), ("mesh-kube", "mesh-tls")];
+const INSIDE: &[(&str, &str)] = &[
+    ("mesh-translate", "mesh-model"),
+    ("mesh-xds", "mesh-tls"),
+    ("mesh-identity", "mesh-tls"),
+    ("mesh-kube", "mesh-tls"),
+];
 
 fn member(name: &str, normal: &[&str], tree: &[&str]) -> Member {
     let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();

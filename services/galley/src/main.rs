@@ -1,0 +1,3 @@
+//! galley
+
+fn main() {}
