@@ -79,8 +79,6 @@ pub enum HashKey {
         path: String,
         /// Absent: the cookie is not made; 0: for the session.
         ttl: Option<Duration>,
-        /// Further attributes of a cookie that is made, in order, with their values (may be empty).
-        attributes: Vec<(String, String)>,
     },
     /// The client's address.
     SourceIp,
@@ -98,8 +96,8 @@ pub enum HashTable {
     },
     /// With so many entries.
     Maglev {
-        /// A prime; absent: Envoy's default, 65537.
-        table_size: Option<u64>,
+        /// A prime below 5000011.
+        table_size: u64,
     },
 }
 
@@ -110,7 +108,7 @@ pub enum HashTable {
 pub struct LocalityLb {
     /// Absent: the mesh's.
     pub enabled: Option<bool>,
-    /// One of the three.
+    /// How they are ranked.
     pub rule: LocalityRule,
 }
 
@@ -122,10 +120,14 @@ pub enum LocalityRule {
     Nearest,
     /// By share: from a locality (`region/zone/*`), to localities, in whole per cent that sum to 100.
     Distribute(Vec<(String, BTreeMap<String, u32>)>),
-    /// Near before far, then along these.
-    Failover(Vec<FailoverRule>),
-    /// By how many of these labels the endpoint shares with the client (`label` or `label=value`).
-    Priority(Vec<String>),
+    /// By `priority` if there is one; else near before far, then along `regions`. At least one of the two is not empty.
+    Failover {
+        /// Regions that stand in for others.
+        regions: Vec<FailoverRule>,
+        /// Endpoints that share more of these with the client, from the first on, come first (`label` or
+        /// `label=value`). Not empty: these alone rank.
+        priority: Vec<String>,
+    },
 }
 
 /// Where a region's traffic goes when the region is down.
