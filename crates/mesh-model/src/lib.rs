@@ -6,9 +6,18 @@
 //!   an object as JSON ──parse──► config::Config     or issues: object, field path, reason, way out
 //! ```
 //!
+//! and what runs and what is configured, together:
+//!
+//! ```text
+//!   records and objects ──read──► store::Store ──build──► push_context::PushContext: services, endpoints, routes, rules
+//! ```
+//!
 //! What it is not: it holds no opinion about listeners or clusters (mesh-translate does), and it writes no status.
 //!
 //! Start reading at [`config`], the nouns; then at `parse`, the door.
 
 pub mod config;
 pub mod issue;
+pub mod push_context;
+pub mod registry;
+pub mod store;

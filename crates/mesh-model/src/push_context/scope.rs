@@ -1,0 +1,225 @@
+//! What one proxy sees: by `exportTo` of the objects, and by the Sidecar that applies to it.
+
+use std::sync::Arc;
+
+use mesh_types::{Hostname, Labels};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::PushContext;
+use crate::{
+    config::{
+        Destination, EgressHost, EgressNamespace, Object, OutboundPolicyMode, RouteAction, Sidecar, SidecarEgress,
+        VirtualService,
+    },
+    registry::Service,
+    store::Store,
+};
+
+/// What the proxies of a namespace with certain labels see.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The proxies' namespace.
+    pub namespace: String,
+    /// The Sidecar that applies.
+    pub sidecar: Option<Arc<Object<Sidecar>>>,
+    /// Every service that is seen, oldest first; each host once.
+    pub services: Vec<Arc<Service>>,
+    /// Every VirtualService that is seen, in the order of rule V1.
+    pub virtual_services: Vec<Arc<Object<VirtualService>>>,
+    /// Parts of what is seen, by listener; one without a port stands last.
+    pub listeners: Vec<EgressListener>,
+    /// Calls of unknown hosts.
+    pub outbound_mode: OutboundPolicyMode,
+    /// Where calls of unknown hosts go instead.
+    pub egress_proxy: Option<Destination>,
+    by_host: FxHashMap<Hostname, Arc<Service>>,
+}
+
+/// What is seen through one egress listener of a Sidecar.
+#[derive(Clone, Debug)]
+pub struct EgressListener {
+    /// As written; `None` is the built-in one that sees everything.
+    pub spec: Option<SidecarEgress>,
+    /// Services, oldest first; each host once.
+    pub services: Vec<Arc<Service>>,
+    /// VirtualServices in the order of rule V1.
+    pub virtual_services: Vec<Arc<Object<VirtualService>>>,
+}
+
+impl EgressListener {
+    /// The port that it owns.
+    pub fn port(&self) -> Option<u16> {
+        self.spec.as_ref().and_then(|spec| spec.port.as_ref()).map(|port| port.number)
+    }
+}
+
+/// Every Sidecar, by namespace, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Sidecars(FxHashMap<Arc<str>, Vec<Arc<Object<Sidecar>>>>);
+
+impl Sidecars {
+    pub(super) fn build(store: &Store) -> Self {
+        let mut all = Self::default();
+        for object in store.sidecars() {
+            all.0.entry(Arc::clone(&object.meta.namespace)).or_default().push(object);
+        }
+        all
+    }
+
+    /// S1: one that selects the workload, one of its namespace, one of the root namespace.
+    fn find(&self, root: &str, namespace: &str, labels: &Labels) -> Option<&Arc<Object<Sidecar>>> {
+        let of = |namespace: &str| self.0.get(namespace).into_iter().flatten();
+        let selecting =
+            |s: &&Arc<Object<Sidecar>>| s.spec.workload_selector.as_ref().is_some_and(|l| l.selects(labels));
+        let plain = |s: &&Arc<Object<Sidecar>>| s.spec.workload_selector.is_none();
+        of(namespace).find(selecting).or_else(|| of(namespace).find(plain)).or_else(|| of(root).find(plain))
+    }
+
+    /// All Sidecars of each namespace.
+    pub(super) fn by_namespace(&self) -> impl Iterator<Item = &Vec<Arc<Object<Sidecar>>>> {
+        self.0.values()
+    }
+}
+
+impl Scope {
+    pub(super) fn build(push: &PushContext, namespace: &str, labels: &Labels) -> Self {
+        let mesh = push.mesh();
+        let sidecar = push.sidecars.find(&mesh.root_namespace, namespace, labels).cloned();
+        let exported: Vec<&Arc<Service>> = push.services().iter().filter(|s| exported(push, s, namespace)).collect();
+        let routes: Vec<&Arc<Object<VirtualService>>> = push.routes.visible(namespace).collect();
+        let policy = sidecar.as_ref().and_then(|s| s.spec.outbound.as_ref());
+        let egress = sidecar.as_ref().map_or(&[][..], |s| &s.spec.egress);
+        let listeners: Vec<EgressListener> = if egress.is_empty() {
+            vec![EgressListener {
+                spec: None,
+                services: first_of_each_host(exported.iter().copied()),
+                virtual_services: routes.into_iter().cloned().collect(),
+            }]
+        } else {
+            egress.iter().map(|spec| import(spec, namespace, &exported, &routes)).collect()
+        };
+        let mut scope = Self {
+            namespace: namespace.to_owned(),
+            services: Vec::new(),
+            virtual_services: Vec::new(),
+            // S9: what the Sidecar does not say, the mesh says.
+            outbound_mode: policy.and_then(|p| p.mode).unwrap_or(mesh.outbound_policy),
+            egress_proxy: policy.and_then(|p| p.egress_proxy.clone()),
+            by_host: FxHashMap::default(),
+            sidecar,
+            listeners,
+        };
+        scope.index();
+        scope
+    }
+
+    fn index(&mut self) {
+        let mut seen = FxHashSet::default();
+        for listener in &self.listeners {
+            for service in &listener.services {
+                self.by_host.entry(service.host.clone()).or_insert_with(|| Arc::clone(service));
+            }
+            for object in &listener.virtual_services {
+                if seen.insert((Arc::clone(&object.meta.namespace), Arc::clone(&object.meta.name))) {
+                    self.virtual_services.push(Arc::clone(object));
+                }
+            }
+        }
+        self.services = self.by_host.values().cloned().collect();
+        self.services.sort_by(Service::age_order);
+    }
+
+    /// The service of a host, if it is seen.
+    pub fn service(&self, host: &Hostname) -> Option<&Arc<Service>> {
+        self.by_host.get(host)
+    }
+
+    /// The listener that answers for a port: one that owns it, else the one without a port.
+    pub fn listener_of(&self, port: u16) -> Option<&EgressListener> {
+        let owner = self.listeners.iter().find(|l| l.port() == Some(port));
+        owner.or_else(|| self.listeners.iter().find(|l| l.port().is_none()))
+    }
+}
+
+/// S3, first half: whether a service leaves its namespace for ours.
+fn exported(push: &PushContext, service: &Service, client: &str) -> bool {
+    let export = service.export_to.as_ref().unwrap_or(&push.mesh().default_service_export_to);
+    export.reaches(&service.namespace, client)
+}
+
+/// One service per host: that of Kubernetes, else the first.
+fn first_of_each_host<'a>(services: impl Iterator<Item = &'a Arc<Service>>) -> Vec<Arc<Service>> {
+    let mut at: FxHashMap<Hostname, usize> = FxHashMap::default();
+    let mut kept: Vec<Arc<Service>> = Vec::new();
+    for service in services {
+        match at.get(&service.host) {
+            None => {
+                at.insert(service.host.clone(), kept.len());
+                kept.push(Arc::clone(service));
+            }
+            Some(&index) if service.is_kubernetes() && !kept[index].is_kubernetes() => {
+                kept[index] = Arc::clone(service)
+            }
+            Some(_) => {}
+        }
+    }
+    kept.sort_by(Service::age_order);
+    kept
+}
+
+/// S2: `.` is the namespace of the proxy, also in a Sidecar of the root namespace.
+fn names(pattern: &EgressHost, client: &str, namespace: &str) -> bool {
+    match &pattern.namespace {
+        EgressNamespace::Any => true,
+        EgressNamespace::Own => namespace == client,
+        EgressNamespace::Nobody => false,
+        EgressNamespace::Named(name) => **name == *namespace,
+    }
+}
+
+fn import(
+    spec: &SidecarEgress,
+    client: &str,
+    exported: &[&Arc<Service>],
+    routes: &[&Arc<Object<VirtualService>>],
+) -> EgressListener {
+    let routes: Vec<Arc<Object<VirtualService>>> = routes
+        .iter()
+        .filter(|vs| {
+            spec.hosts
+                .iter()
+                .any(|h| names(h, client, &vs.meta.namespace) && vs.spec.hosts.iter().any(|host| h.host.overlaps(host)))
+        })
+        .map(|vs| Arc::clone(vs))
+        .collect();
+    // S7: destinations of an imported VirtualService come with it.
+    let implied: FxHashSet<&Hostname> = routes.iter().flat_map(|vs| destinations(&vs.spec)).map(|d| &d.host).collect();
+    let listed = |s: &Service| spec.hosts.iter().any(|h| names(h, client, &s.namespace) && h.host.contains(&s.host));
+    let mut chosen: Vec<&Arc<Service>> =
+        exported.iter().filter(|s| fits(spec, s) && listed(s) || implied.contains(&s.host)).copied().collect();
+    // S5: of several namespaces with the same host, the first by name.
+    chosen.sort_by(|a, b| (&a.host, &a.namespace).cmp(&(&b.host, &b.namespace)));
+    chosen.dedup_by(|a, b| a.host == b.host);
+    let mut services: Vec<Arc<Service>> = chosen.into_iter().cloned().collect();
+    services.sort_by(Service::age_order);
+    EgressListener { spec: Some(spec.clone()), services, virtual_services: routes }
+}
+
+/// S6: a listener with a port imports services that have it; a service with a single port is mapped to it.
+fn fits(spec: &SidecarEgress, service: &Service) -> bool {
+    spec.port.as_ref().is_none_or(|port| service.port(port.number).is_some() || service.ports.len() == 1)
+}
+
+/// Every destination of a VirtualService.
+pub(super) fn destinations(spec: &VirtualService) -> impl Iterator<Item = &Destination> {
+    let http = spec.http.iter().flat_map(|route| {
+        let forward = match &route.action {
+            RouteAction::Forward(to) => to.as_slice(),
+            RouteAction::Redirect(_) | RouteAction::DirectResponse(_) | RouteAction::Delegate(_) => &[],
+        };
+        forward.iter().map(|d| &d.destination).chain(route.mirrors.iter().map(|m| &m.destination))
+    });
+    let tls = spec.tls.iter().flat_map(|route| route.route.iter().map(|d| &d.destination));
+    let tcp = spec.tcp.iter().flat_map(|route| route.route.iter().map(|d| &d.destination));
+    http.chain(tls).chain(tcp)
+}
