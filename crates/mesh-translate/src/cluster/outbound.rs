@@ -1,0 +1,188 @@
+//! Clusters towards services.
+
+use mesh_model::{
+    config::Subset,
+    push_context::{EffectivePolicy, MergedRule},
+    registry::{Port, Resolution, Service},
+};
+use mesh_types::Protocol;
+
+use super::{
+    cluster_of, policy,
+    protocol::Upstream,
+    set_http,
+    tls::{self, Outcome},
+};
+use crate::{
+    context::Context,
+    endpoint, names,
+    pb::{
+        self,
+        cluster::{
+            Cluster,
+            cluster::{DiscoveryType, DnsLookupFamily, EdsClusterConfig, LbConfig, OriginalDstLbConfig},
+        },
+        upstream_http::HttpProtocolOptions,
+    },
+    provenance::Provenance,
+    wire::{ads, duration, number, text},
+};
+
+/// One per port of each service that the proxy sees, each followed by those of its subsets.
+pub(super) fn clusters(context: &Context<'_>) -> Vec<Cluster> {
+    let mut all = Vec::new();
+    for service in &context.scope.services {
+        let rule = context.rule(service);
+        for port in service.ports.iter().filter(|p| p.protocol != Protocol::Udp) {
+            all.extend(build(context, service, port, rule, None));
+            for (subset, _) in rule.map(|r| r.subsets.as_slice()).unwrap_or_default() {
+                all.extend(build(context, service, port, rule, Some(subset)));
+            }
+        }
+    }
+    all
+}
+
+fn discovery(service: &Service) -> Option<DiscoveryType> {
+    Some(match service.resolution {
+        Resolution::Endpoints => DiscoveryType::Eds,
+        Resolution::Passthrough => DiscoveryType::OriginalDst,
+        Resolution::Dns => DiscoveryType::StrictDns,
+        Resolution::DnsRoundRobin => DiscoveryType::LogicalDns,
+        Resolution::Alias(_) => return None,
+    })
+}
+
+/// A cluster, or `None` where DNS would have nothing to ask for.
+fn build(
+    context: &Context<'_>,
+    service: &Service,
+    port: &Port,
+    rule: Option<&MergedRule>,
+    subset: Option<&Subset>,
+) -> Option<Cluster> {
+    let kind = discovery(service)?;
+    let subset_name = subset.map_or("", |s| s.name.as_str());
+    let effective = context.policy(service, port, subset);
+    let mut cluster = cluster_of(context, &names::outbound(port.number, subset_name, &service.host), kind);
+    match kind {
+        DiscoveryType::Eds => {
+            cluster.eds_cluster_config =
+                Some(EdsClusterConfig { eds_config: Some(ads()), service_name: cluster.name.clone() });
+        }
+        DiscoveryType::StrictDns | DiscoveryType::LogicalDns => set_dns(context, &mut cluster, service, port, subset)?,
+        DiscoveryType::OriginalDst | DiscoveryType::Static => {}
+    }
+    let user_tls = apply_policy(context, &mut cluster, service, port, &effective);
+    if kind == DiscoveryType::OriginalDst && cluster.lb_config.is_none() {
+        cluster.lb_config = retarget(port);
+    }
+    cluster.metadata = Some(describe(service, port, rule, subset, user_tls).metadata());
+    Some(cluster)
+}
+
+/// Whether TLS is the user's, and why it is refused if it is.
+enum UserTls {
+    No,
+    Yes,
+    Refused(String),
+}
+
+fn apply_policy(
+    context: &Context<'_>,
+    cluster: &mut Cluster,
+    service: &Service,
+    port: &Port,
+    effective: &EffectivePolicy,
+) -> UserTls {
+    let (mesh, blocks) = (context.mesh(), &effective.blocks);
+    let pool = blocks.connection_pool.as_ref();
+    policy::apply_pool(cluster, pool, mesh);
+    policy::apply_lb(cluster, blocks.load_balancer.as_ref(), mesh);
+    if let Some(outlier) = &blocks.outlier_detection {
+        policy::apply_outlier(cluster, outlier);
+    }
+    let (http, tcp) = (pool.map(|p| &p.http), pool.map(|p| &p.tcp));
+    let upstream = Upstream::choose(port.protocol, http, mesh);
+    let mut options = upstream.options(http, tcp);
+    let user_tls = match tls::decide(blocks.tls.as_ref(), service, upstream == Upstream::Http2) {
+        Outcome::Plain => UserTls::No,
+        Outcome::Tls(socket, auto_sni) => {
+            cluster.transport_socket = Some(*socket);
+            if let Some(auto_sni) = auto_sni {
+                let options = options.get_or_insert_with(|| upstream.explicit());
+                options.upstream_http_protocol_options = Some(auto_sni);
+            }
+            UserTls::Yes
+        }
+        Outcome::Refused(reason) => {
+            tls::refuse(cluster);
+            UserTls::Refused(reason)
+        }
+    };
+    if let Some(options) = options {
+        set_http(cluster, &HttpProtocolOptions { ..options });
+    }
+    user_tls
+}
+
+/// `NONE` with a target port: the address that was dialled, at another port.
+fn retarget(port: &Port) -> Option<LbConfig> {
+    let mesh_model::registry::TargetPort::Number(target) = port.target else { return None };
+    (target != port.number).then(|| {
+        let upstream_port_override = number(u32::from(target));
+        LbConfig::OriginalDstLbConfig(OriginalDstLbConfig { upstream_port_override, ..Default::default() })
+    })
+}
+
+/// Endpoints that the proxy asks DNS for; `None` if there are none.
+#[expect(deprecated, reason = "the fields that Istio 1.25 writes; their successor is another cluster type")]
+fn set_dns(
+    context: &Context<'_>,
+    cluster: &mut Cluster,
+    service: &Service,
+    port: &Port,
+    subset: Option<&Subset>,
+) -> Option<()> {
+    let assignment = endpoint::by_name(context, &cluster.name, service, port, subset)?;
+    cluster.load_assignment = Some(assignment);
+    cluster.dns_refresh_rate = Some(duration(context.mesh().dns_refresh_rate));
+    cluster.respect_dns_ttl = true;
+    cluster.dns_lookup_family =
+        if context.view.is_ipv6() { DnsLookupFamily::V6Only } else { DnsLookupFamily::V4Only } as i32;
+    Some(())
+}
+
+fn describe(
+    service: &Service,
+    port: &Port,
+    rule: Option<&MergedRule>,
+    subset: Option<&Subset>,
+    user_tls: UserTls,
+) -> Provenance {
+    let port_number = pb::Value { kind: Some(pb::Kind::NumberValue(f64::from(port.number))) };
+    let mut from = Provenance::services([service]).istio("default_original_port", port_number).made_for(service);
+    if let Some(rule) = rule {
+        let subset_meta = subset.and_then(|s| rule.subsets.iter().position(|(known, _)| known.name == s.name));
+        from = match subset_meta {
+            Some(index) => from.decided_by(&rule.subsets[index].1, &subset_path(rule, index)),
+            None => from.decided_by(rule.policy.as_ref().map_or(rule.meta(), |(_, meta)| meta), "spec.trafficPolicy"),
+        };
+    }
+    if let Some(subset) = subset {
+        from = from.istio("subset", text(subset.name.clone()));
+    }
+    match user_tls {
+        UserTls::No => from,
+        UserTls::Yes => from.istio("alpn_override", text("false")),
+        UserTls::Refused(reason) => from.refused(&reason),
+    }
+}
+
+/// Where a merged subset stands in its own object.
+fn subset_path(rule: &MergedRule, index: usize) -> String {
+    let (subset, meta) = &rule.subsets[index];
+    let object = rule.from.iter().find(|o| o.meta.object() == meta.object());
+    let position = object.and_then(|o| o.spec.subsets.iter().position(|s| s.name == subset.name));
+    format!("spec.subsets[{}]", position.unwrap_or(index))
+}

@@ -1,0 +1,42 @@
+//! What every generator starts from.
+
+use mesh_model::{
+    config::{MeshConfig, OutboundPolicyMode, Subset},
+    push_context::{EffectivePolicy, MergedRule, PushContext, Scope},
+    registry::{Port, Service},
+};
+
+use crate::view::ProxyView;
+
+/// A proxy and the part of the mesh that it sees.
+pub(crate) struct Context<'a> {
+    pub(crate) view: &'a ProxyView,
+    pub(crate) push: &'a PushContext,
+    pub(crate) scope: Scope,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(view: &'a ProxyView, push: &'a PushContext) -> Self {
+        Self { view, push, scope: push.scope(&view.namespace, &view.labels) }
+    }
+
+    pub(crate) fn mesh(&self) -> &'a MeshConfig {
+        self.push.mesh()
+    }
+
+    /// Whether calls of unknown hosts go where they were dialled.
+    pub(crate) fn allows_any(&self) -> bool {
+        self.scope.outbound_mode == OutboundPolicyMode::AllowAny
+    }
+
+    /// The rule for this proxy's calls of a service.
+    pub(crate) fn rule(&self, service: &Service) -> Option<&'a MergedRule> {
+        self.push.destination_rule(&self.view.namespace, &self.view.labels, service).map(AsRef::as_ref)
+    }
+
+    /// What holds for this proxy's calls of a port of a service, or of a subset of it.
+    pub(crate) fn policy(&self, service: &Service, port: &Port, subset: Option<&Subset>) -> EffectivePolicy {
+        let rule = self.rule(service).and_then(MergedRule::policy);
+        EffectivePolicy::of(rule, subset.and_then(|s| s.policy.as_ref()), port.number)
+    }
+}

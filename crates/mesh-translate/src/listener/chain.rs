@@ -1,0 +1,127 @@
+//! Filter chains, and what leads to them.
+
+use std::num::NonZeroU32;
+
+use ipnet::IpNet;
+use mesh_model::config::TcpPool;
+
+use super::access_log;
+use crate::{
+    context::Context,
+    names,
+    pb::{
+        core::Metadata,
+        listener::{Filter, FilterChain, FilterChainMatch, filter::ConfigType},
+        tcp_proxy::{
+            TcpProxy,
+            tcp_proxy::{ClusterSpecifier, WeightedCluster, weighted_cluster::ClusterWeight},
+        },
+    },
+    wire::{any, cidr, duration, number},
+};
+
+/// Names of HTTP in the clear that the HTTP inspector finds.
+pub(super) fn plaintext_http(http10: bool) -> Vec<String> {
+    let versions: &[&str] = if http10 { &["http/1.0", "http/1.1", "h2c"] } else { &["http/1.1", "h2c"] };
+    versions.iter().map(|v| (*v).to_owned()).collect()
+}
+
+/// What a connection must look like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Match {
+    /// The port that was dialled.
+    pub(super) port: Option<u16>,
+    /// Addresses that were dialled; empty: any.
+    pub(super) subnets: Vec<IpNet>,
+    /// TLS server names; empty: any, and no TLS.
+    pub(super) server_names: Vec<String>,
+    /// `tls`, `raw_buffer`; empty: either.
+    pub(super) transport: &'static str,
+    /// Found by inspectors; empty: any.
+    pub(super) applications: Vec<String>,
+}
+
+impl Match {
+    /// HTTP in the clear.
+    pub(super) fn http(context: &Context<'_>) -> Self {
+        Self { transport: "raw_buffer", applications: plaintext_http(context.view.http10), ..Self::default() }
+    }
+
+    /// Whether everything matches.
+    pub(super) fn is_open(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn message(&self) -> Option<FilterChainMatch> {
+        (!self.is_open()).then(|| FilterChainMatch {
+            destination_port: self.port.and_then(|p| number(u32::from(p))),
+            prefix_ranges: self.subnets.iter().copied().map(cidr).collect(),
+            server_names: self.server_names.clone(),
+            transport_protocol: self.transport.to_owned(),
+            application_protocols: self.applications.clone(),
+            ..Default::default()
+        })
+    }
+}
+
+/// A chain of one filter.
+pub(super) fn chain(name: &str, matching: &Match, filter: Filter, metadata: Option<Metadata>) -> FilterChain {
+    FilterChain {
+        name: name.to_owned(),
+        filter_chain_match: matching.message(),
+        filters: vec![filter],
+        metadata,
+        ..Default::default()
+    }
+}
+
+/// Bytes to one cluster.
+pub(super) fn tcp(context: &Context<'_>, cluster: &str, pool: Option<&TcpPool>) -> Filter {
+    tcp_filter(context, cluster, ClusterSpecifier::Cluster(cluster.to_owned()), pool)
+}
+
+/// Bytes to several clusters by weight.
+pub(super) fn tcp_weighted(context: &Context<'_>, to: &[(String, NonZeroU32)], pool: Option<&TcpPool>) -> Filter {
+    if let [(cluster, _)] = to {
+        return tcp(context, cluster, pool);
+    }
+    let clusters = to.iter().map(|(name, weight)| ClusterWeight {
+        name: name.clone(),
+        weight: weight.get(),
+        metadata_match: None,
+    });
+    let prefix = to.first().map_or(names::UNKNOWN_SERVICE, |(name, _)| name);
+    let specifier = ClusterSpecifier::WeightedClusters(WeightedCluster { clusters: clusters.collect() });
+    tcp_filter(context, prefix, specifier, pool)
+}
+
+fn tcp_filter(context: &Context<'_>, prefix: &str, to: ClusterSpecifier, pool: Option<&TcpPool>) -> Filter {
+    let proxy = TcpProxy {
+        stat_prefix: prefix.to_owned(),
+        cluster_specifier: Some(to),
+        access_log: access_log::access_log(context.mesh()),
+        idle_timeout: pool.and_then(|p| p.idle_timeout).map(duration),
+        ..Default::default()
+    };
+    Filter {
+        name: "envoy.filters.network.tcp_proxy".to_owned(),
+        config_type: Some(ConfigType::TypedConfig(any(&proxy))),
+    }
+}
+
+/// What becomes of connections that nothing is known about.
+pub(super) fn unknown(context: &Context<'_>) -> Filter {
+    tcp(context, &unknown_cluster(context), None)
+}
+
+/// The cluster of connections that nothing is known about.
+pub(crate) fn unknown_cluster(context: &Context<'_>) -> String {
+    match (&context.scope.egress_proxy, context.allows_any()) {
+        (Some(to), true) => {
+            let port = to.port.map_or(0, |p| p.get());
+            names::outbound(port, to.subset.as_deref().unwrap_or_default(), &to.host)
+        }
+        (None, true) => names::PASSTHROUGH.to_owned(),
+        (_, false) => names::BLACK_HOLE.to_owned(),
+    }
+}

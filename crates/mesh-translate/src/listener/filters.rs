@@ -1,0 +1,35 @@
+//! HTTP filters, in Istio's order, as far as stock Envoy has them.
+
+use mesh_types::Protocol;
+
+use crate::{
+    pb::{
+        cors::Cors,
+        fault::HttpFault,
+        grpc_web::GrpcWeb,
+        hcm::{HttpFilter, http_filter::ConfigType},
+        router::Router,
+    },
+    wire::any,
+};
+
+/// Name of the fault filter, under which routes configure it.
+pub(crate) const FAULT: &str = "envoy.filters.http.fault";
+/// Name of the CORS filter, under which routes configure it.
+pub(crate) const CORS: &str = "envoy.filters.http.cors";
+
+fn filter(name: &str, config: crate::pb::Any) -> HttpFilter {
+    HttpFilter { name: name.to_owned(), config_type: Some(ConfigType::TypedConfig(config)), ..Default::default() }
+}
+
+/// The filters of a port.
+pub(super) fn http_filters(protocol: Protocol) -> Vec<HttpFilter> {
+    let grpc_web =
+        (protocol == Protocol::GrpcWeb).then(|| filter("envoy.filters.http.grpc_web", any(&GrpcWeb::default())));
+    let rest = [
+        filter(FAULT, any(&HttpFault::default())),
+        filter(CORS, any(&Cors::default())),
+        filter("envoy.filters.http.router", any(&Router::default())),
+    ];
+    grpc_web.into_iter().chain(rest).collect()
+}

@@ -1,0 +1,111 @@
+//! The listener for calls of the workload itself.
+
+use std::collections::BTreeMap;
+
+use mesh_types::Protocol;
+
+use super::{
+    access_log, chain,
+    chain::{Match, chain as chain_of},
+    listener_of, manager, original_destination,
+    table::{http_inspector, tls_inspector},
+    wait_for_first_bytes, wildcard,
+};
+use crate::{
+    context::Context,
+    names,
+    pb::{
+        core::TrafficDirection,
+        kind::Int32Range,
+        listener::{
+            FilterChain, Listener, ListenerFilterChainMatchPredicate,
+            listener_filter_chain_match_predicate::{MatchSet, Rule},
+        },
+    },
+    provenance::Provenance,
+    route,
+    view::OwnPort,
+};
+
+/// Where every captured inbound connection arrives.
+///
+/// There is no TLS of the mesh yet: TLS that a client opened is passed on as it is.
+pub(super) fn virtual_inbound(context: &Context<'_>) -> Listener {
+    let port = context.mesh().proxy_inbound_listen_port.get();
+    let mut listener = listener_of("virtualInbound".to_owned(), wildcard(context), port, TrafficDirection::Inbound);
+    let itself = Match { port: Some(port), ..Match::default() };
+    let nowhere = chain::tcp(context, names::BLACK_HOLE, None);
+    listener.filter_chains.push(chain_of("virtualInbound-blackhole", &itself, nowhere, None));
+    listener.filter_chains.extend(catch_all(context));
+    let mut opaque = Vec::new();
+    for own in ports(context) {
+        if own.port.protocol.is_tcp() || own.port.protocol.is_tls() {
+            opaque.push(own.target);
+        }
+        listener.filter_chains.extend(chains_of(context, own));
+    }
+    listener.listener_filters = vec![original_destination(), tls_inspector(), http_inspector()];
+    // On ports of opaque bytes the server may speak first: nobody waits for the client's.
+    for filter in &mut listener.listener_filters[1..] {
+        filter.filter_disabled = predicate(&opaque);
+    }
+    wait_for_first_bytes(context, &mut listener);
+    listener.access_log = access_log::no_route_log(context.mesh());
+    listener
+}
+
+/// P1: each port that the workload listens on, as the oldest of its services there has it.
+fn ports<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a OwnPort> {
+    let mut by_target: BTreeMap<u16, &OwnPort> = BTreeMap::new();
+    for own in context.view.own.iter().filter(|own| own.port.protocol != Protocol::Udp) {
+        by_target.entry(own.target).or_insert(own);
+    }
+    by_target.into_values()
+}
+
+/// Ports that no service has.
+fn catch_all(context: &Context<'_>) -> [FilterChain; 2] {
+    let routes = route::inbound_passthrough();
+    let http = manager::inbound(context, names::INBOUND_PASSTHROUGH, routes, Protocol::Auto);
+    let bytes = chain::tcp(context, names::INBOUND_PASSTHROUGH, None);
+    [
+        chain_of("virtualInbound-catchall-http", &Match::http(context), http, None),
+        chain_of("virtualInbound", &Match::default(), bytes, None),
+    ]
+}
+
+/// A port of the workload: HTTP, bytes, or whichever the first bytes are.
+fn chains_of(context: &Context<'_>, own: &OwnPort) -> Vec<FilterChain> {
+    let name = format!("{}_{}", wildcard(context), own.target);
+    let service = context.push.services_of_host(&own.host).iter().find(|s| s.namespace == own.namespace);
+    let metadata = service.map(|s| Provenance::of_service(s).metadata());
+    let here = |matching: Match| Match { port: Some(own.target), ..matching };
+    let bytes = |matching: Match| {
+        let filter = chain::tcp(context, &names::inbound(own.target), None);
+        chain_of(&name, &here(matching), filter, metadata.clone())
+    };
+    let http = |matching: Match| {
+        let filter = manager::inbound(context, &format!("inbound_{name}"), route::inbound(own), own.port.protocol);
+        chain_of(&name, &here(matching), filter, metadata.clone())
+    };
+    let transport = |transport| Match { transport, ..Match::default() };
+    match own.port.protocol {
+        Protocol::Auto => vec![http(Match::http(context)), bytes(Match::default())],
+        p if p.is_http() => vec![http(transport("raw_buffer")), bytes(transport("tls"))],
+        _ => vec![bytes(Match::default())],
+    }
+}
+
+/// Any of these ports was dialled.
+fn predicate(ports: &[u16]) -> Option<ListenerFilterChainMatchPredicate> {
+    let rule = |rule| ListenerFilterChainMatchPredicate { rule: Some(rule) };
+    let one = |port: &u16| {
+        let start = i32::from(*port);
+        rule(Rule::DestinationPortRange(Int32Range { start, end: start + 1 }))
+    };
+    match ports {
+        [] => None,
+        [port] => Some(one(port)),
+        several => Some(rule(Rule::OrMatch(MatchSet { rules: several.iter().map(one).collect() }))),
+    }
+}

@@ -1,0 +1,129 @@
+//! Listeners for calls of services.
+
+use std::sync::Arc;
+
+use mesh_model::{
+    config::CaptureMode,
+    push_context::EgressListener,
+    registry::{Health, Port, Resolution, Service},
+};
+use mesh_types::Protocol;
+
+use super::{
+    access_log, chain,
+    chain::Match,
+    l4, listener_of,
+    table::{L4Chain, Offer, Table},
+    wildcard,
+};
+use crate::{
+    context::Context,
+    names,
+    pb::{core::TrafficDirection, listener::Listener},
+    provenance::Provenance,
+    wire::flag,
+};
+
+/// Where every captured outbound connection arrives.
+pub(super) fn virtual_outbound(context: &Context<'_>) -> Listener {
+    let port = context.mesh().proxy_listen_port.get();
+    let mut listener = listener_of("virtualOutbound".to_owned(), wildcard(context), port, TrafficDirection::Outbound);
+    listener.use_original_dst = flag(true);
+    listener.access_log = access_log::no_route_log(context.mesh());
+    // Whoever dials the proxy itself would go round in circles.
+    let itself = Match { port: Some(port), ..Match::default() };
+    let nowhere = chain::tcp(context, names::BLACK_HOLE, None);
+    listener.filter_chains = vec![
+        chain::chain("virtualOutbound-blackhole", &itself, nowhere, None),
+        chain::chain("virtualOutbound-catchall-tcp", &Match::default(), chain::unknown(context), None),
+    ];
+    listener
+}
+
+/// One listener per address and port that some service has.
+pub(super) fn listeners(context: &Context<'_>) -> Vec<Listener> {
+    let mut table = Table::default();
+    let owned: Vec<u16> = context.scope.listeners.iter().filter_map(EgressListener::port).collect();
+    for listener in &context.scope.listeners {
+        for service in &listener.services {
+            if matches!(service.resolution, Resolution::Alias(_)) {
+                continue;
+            }
+            for port in service.ports.iter().filter(|p| p.protocol != Protocol::Udp) {
+                match listener.port() {
+                    // S6: a listener with a port takes that port of each service; a single port is mapped to it.
+                    Some(number) if port.number == number || service.ports.len() == 1 => {
+                        offer(context, &mut table, Some(listener), service, port, number);
+                    }
+                    None if !owned.contains(&port.number) => {
+                        offer(context, &mut table, None, service, port, port.number);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    table.finish(context)
+}
+
+fn offer(
+    context: &Context<'_>,
+    table: &mut Table,
+    listener: Option<&EgressListener>,
+    service: &Arc<Service>,
+    port: &Port,
+    number: u16,
+) {
+    let spec = listener.and_then(|l| l.spec.as_ref());
+    let protocol = spec.and_then(|s| s.port.as_ref()).map_or(port.protocol, |p| p.protocol);
+    let wild = wildcard(context).to_owned();
+    let fixed = spec.and_then(|s| s.bind.clone());
+    let binds_port = spec.is_some_and(|s| s.capture_mode == CaptureMode::None);
+    let offer = |bind: &str, chains: Vec<L4Chain>, alone: bool| {
+        let route_table = match protocol {
+            Protocol::Auto if bind != wild && fixed.is_none() => Some(names::service_table(service, number)),
+            p if p.is_http() || p == Protocol::Auto => Some(number.to_string()),
+            _ => None,
+        };
+        let metadata = alone.then(|| Provenance::of_service(service).metadata());
+        Offer { protocol, route_table, chains, metadata, binds: binds_port }
+    };
+    if protocol.is_http() {
+        let bind = fixed.as_deref().unwrap_or(&wild);
+        table.add(bind, number, offer(bind, Vec::new(), false));
+        return;
+    }
+    let binds = match &fixed {
+        Some(bind) => vec![bind.clone()],
+        None => addresses(context, service, port),
+    };
+    for bind in binds {
+        let chains = l4::chains(context, service, port, protocol, bind == wild);
+        let alone = bind != wild;
+        table.add(&bind, number, offer(&bind, chains, alone));
+    }
+}
+
+/// Where a service is dialled: its virtual addresses, or its pods when it has none, or anywhere.
+fn addresses(context: &Context<'_>, service: &Service, port: &Port) -> Vec<String> {
+    let wild = wildcard(context).to_owned();
+    let vips: Vec<String> =
+        service.vips().filter(|ip| ip.is_ipv6() == context.view.is_ipv6()).map(|ip| ip.to_string()).collect();
+    if !vips.is_empty() {
+        return vips;
+    }
+    if service.resolution != Resolution::Passthrough || !service.addresses.is_empty() {
+        return vec![wild];
+    }
+    let endpoints = context.push.endpoints(service, port);
+    if endpoints.is_empty() && !service.is_kubernetes() && service.selector.is_empty() {
+        return vec![wild];
+    }
+    let ready = |health: Health| health == Health::Ready || service.publish_not_ready && health == Health::Unready;
+    // What the workload calls at its own address does not come by the proxy.
+    let pods = endpoints.iter().filter(|e| ready(e.health)).filter_map(|e| e.address.ip());
+    let mut pods: Vec<String> =
+        pods.filter(|ip| !context.view.addresses.contains(ip)).map(|ip| ip.to_string()).collect();
+    pods.dedup();
+    pods
+}

@@ -1,0 +1,74 @@
+//! Names of clusters and routes, which listeners, routes, clusters, endpoints, metrics and istioctl agree on.
+
+use mesh_model::registry::Service;
+use mesh_types::Hostname;
+
+/// Where calls of unknown hosts go under `ALLOW_ANY`.
+pub const PASSTHROUGH: &str = "PassthroughCluster";
+/// Where connections go that must not go anywhere.
+pub const BLACK_HOLE: &str = "BlackHoleCluster";
+/// Where calls to ports go that no service has.
+pub const INBOUND_PASSTHROUGH: &str = "InboundPassthroughCluster";
+/// What stands for a destination that cannot be named.
+pub const UNKNOWN_SERVICE: &str = "UnknownService";
+
+/// `outbound|PORT|SUBSET|HOST`
+pub fn outbound(port: u16, subset: &str, host: &Hostname) -> String {
+    format!("outbound|{port}|{subset}|{host}")
+}
+
+/// `inbound|PORT||`, PORT being what the workload listens on.
+pub fn inbound(target: u16) -> String {
+    format!("inbound|{target}||")
+}
+
+/// The parts of an outbound cluster's name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Outbound {
+    /// The service's port.
+    pub port: u16,
+    /// Empty: the whole service.
+    pub subset: String,
+    /// The service.
+    pub host: Hostname,
+}
+
+impl Outbound {
+    /// Reads a cluster's name; `None` for names of other clusters.
+    pub fn parse(name: &str) -> Option<Self> {
+        let mut parts = name.strip_prefix("outbound|")?.splitn(3, '|');
+        let (port, subset, host) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Self { port: port.parse().ok()?, subset: subset.to_owned(), host: Hostname::parse(host).ok()? })
+    }
+}
+
+/// Which route table a name means.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RouteTable {
+    /// `PORT`: every HTTP service with that port.
+    Port(u16),
+    /// `HOST:PORT`: one service whose protocol is found out.
+    Service(Hostname, u16),
+}
+
+impl RouteTable {
+    /// Reads a route configuration's name.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name.rsplit_once(':') {
+            None => name.parse().ok().map(Self::Port),
+            Some((host, port)) => Some(Self::Service(Hostname::parse(host).ok()?, port.parse().ok()?)),
+        }
+    }
+
+    /// The port that clients dialled.
+    pub fn port(&self) -> u16 {
+        match self {
+            Self::Port(port) | Self::Service(_, port) => *port,
+        }
+    }
+}
+
+/// The name of the table of a service whose protocol is found out.
+pub fn service_table(service: &Service, port: u16) -> String {
+    format!("{}:{port}", service.host)
+}
