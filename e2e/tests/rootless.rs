@@ -11,7 +11,10 @@ use std::{
 use anyhow::{Result, ensure};
 use e2e::{Cluster, eventually};
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, api::PostParams};
+use kube::{
+    Api,
+    api::{LogParams, PostParams},
+};
 use serde_json::json;
 
 /// The first of the machine's ids that stands for root inside.
@@ -93,6 +96,7 @@ async fn a_cluster_runs_in_a_user_namespace() -> Result<()> {
     ensure!(up.status.success(), "localkube up: {}", String::from_utf8_lossy(&up.stderr));
     let cluster = Cluster::connect(place.state().join(NAME).join("kubeconfig")).await?;
     let pods = Api::<Pod>::namespaced(cluster.client, "default");
+    let said = || async { pods.logs("who", &LogParams::default()).await.unwrap_or_default() };
     let pod = serde_json::from_value(json!({
         "metadata": {"name": "who"},
         "spec": {"restartPolicy": "Never", "containers": [{
@@ -104,7 +108,7 @@ async fn a_cluster_runs_in_a_user_namespace() -> Result<()> {
     eventually("the pod has done its work", PATIENCE, || async {
         let status = pods.get("who").await?.status.unwrap_or_default();
         let phase = status.phase.unwrap_or_default();
-        ensure!(phase != "Failed", "the pod failed: {:?}", status.container_statuses);
+        ensure!(phase != "Failed", "the pod failed: {:?}\n{}", status.container_statuses, said().await);
         Ok((phase == "Succeeded").then_some(()))
     })
     .await

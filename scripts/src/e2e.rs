@@ -44,6 +44,8 @@ fn suite(sh: &Shell, cluster: &Localkube, args: &E2e) -> Result<()> {
         ("LOCALKUBE_NAME", cluster.name().to_owned()),
         ("LOCALKUBE_PROGRAM", cluster.program().display().to_string()),
         ("LATEEN_E2E_LONG", args.long.to_string()),
+        // A promise that is broken is told by its causes; a backtrace would bury them.
+        ("RUST_LIB_BACKTRACE", "0".to_owned()),
     ];
     let filter = args.filter.as_deref();
     // The whole workspace is selected, as in the build, and narrowed by filter: see `build::workspace`.

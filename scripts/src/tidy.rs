@@ -56,7 +56,9 @@ pub(crate) fn run(sh: &Shell, _: &Tidy) -> Result<()> {
     let mut texts = Vec::new();
     collect(&root, &root, &mut texts)?;
     let metadata = Metadata::read(sh)?;
-    let found = check(&texts, &metadata)?;
+    let home = std::env::var_os("HOME");
+    let folders = sources::machine_folders(&root, home.as_deref().map(Path::new));
+    let found = check(&texts, &metadata, &folders)?;
     for finding in &found {
         println!("{finding}");
     }
@@ -67,12 +69,12 @@ pub(crate) fn run(sh: &Shell, _: &Tidy) -> Result<()> {
     Ok(())
 }
 
-fn check(texts: &[Text], metadata: &Metadata) -> Result<Vec<Finding>> {
+fn check(texts: &[Text], metadata: &Metadata, folders: &[String]) -> Result<Vec<Finding>> {
     let policy = supply::Policy::parse(text(texts, "deny.toml")?)?;
     let members = metadata.members();
     let mut found = layers::check(&members);
     found.extend(manifests::check(texts, &members)?);
-    found.extend(sources::check(texts, &members));
+    found.extend(sources::check(texts, &members, folders));
     found.extend(docs::check(texts));
     found.extend(supply::check(&policy, &metadata.needed()));
     found.extend(supply::check_lock(text(texts, "Cargo.lock")?));

@@ -183,3 +183,4 @@ pub mod defaults;
 pub mod metadata;
 pub mod names;
 pub mod validate;
+pub mod without_effect;

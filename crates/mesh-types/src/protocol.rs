@@ -76,9 +76,11 @@ impl Protocol {
             }
             Self::parse(word.split('-').next().unwrap_or_default()).filter(|p| *p != Self::Udp)
         };
-        by_kubernetes
-            .or_else(by_word)
-            .unwrap_or({ if Self::WELL_KNOWN_TCP.contains(&number) { Self::Tcp } else { Self::Auto } })
+        by_kubernetes.or_else(by_word).unwrap_or(if Self::WELL_KNOWN_TCP.contains(&number) {
+            Self::Tcp
+        } else {
+            Self::Auto
+        })
     }
 
     /// Whether requests are seen: HTTP in some version, in the clear.

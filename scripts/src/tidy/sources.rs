@@ -1,6 +1,6 @@
 //! Rules for Rust files: their length, their names, the page that opens a crate, and words that must not appear.
 
-use std::ops::Range;
+use std::{ops::Range, path::Path};
 
 use super::{Finding, Text, finding};
 use crate::metadata::Member;
@@ -25,11 +25,6 @@ const WORDS: &[(&str, Files, &str, &str)] = &[
     (concat!("to", "do!("), Files::Rust, "an unwritten part", "write it, or leave the door out"),
     (concat!("unimple", "mented!("), Files::Rust, "an unwritten part", "write it, or return an error that says so"),
     (concat!("mod te", "sts {"), Files::Rust, "inline tests", "move them to the sibling tests.rs"),
-    (concat!("/work/ma", "in"), Files::All, "a path of one machine", "make it relative, or an argument"),
-    (concat!("/work/w", "t/"), Files::All, "a path of one machine", "make it relative, or an argument"),
-    (concat!("/work/sha", "red"), Files::All, "a path of one machine", "make it relative, or an argument"),
-    (concat!("/root/.ca", "rgo"), Files::All, "a path of one machine", "make it relative, or an argument"),
-    (concat!("/Us", "ers/"), Files::All, "a path of one machine", "make it relative, or an argument"),
     (
         concat!("replace", "-with ="),
         Files::All,
@@ -46,9 +41,10 @@ enum Files {
 }
 
 /// All rules for sources.
-pub(super) fn check(texts: &[Text], members: &[Member]) -> Vec<Finding> {
+pub(super) fn check(texts: &[Text], members: &[Member], folders: &[String]) -> Vec<Finding> {
     let rust = || texts.iter().filter(|t| t.path.ends_with(".rs"));
     let mut found: Vec<Finding> = texts.iter().flat_map(words).collect();
+    found.extend(texts.iter().flat_map(|t| machine_paths(t, folders)));
     found.extend(rust().flat_map(|t| length(t, LONG)));
     found.extend(rust().filter_map(name));
     found.extend(rust().flat_map(reasons));
@@ -65,6 +61,20 @@ fn words(text: &Text) -> Vec<Finding> {
         lines.map(move |(n, _)| finding(&text.path, n + 1, *what, *way_out))
     });
     hits.collect()
+}
+
+/// Folders that only the machine has on which this runs: the checkout itself, and the user's home.
+pub(super) fn machine_folders(root: &Path, home: Option<&Path>) -> Vec<String> {
+    let named = |folder: &Path| folder.components().nth(1).is_some().then(|| format!("{}/", folder.display()));
+    [Some(root), home].into_iter().flatten().filter_map(named).collect()
+}
+
+fn machine_paths(text: &Text, folders: &[String]) -> Vec<Finding> {
+    let hit = |line: &str| folders.iter().any(|folder| line.contains(folder.as_str()));
+    let lines = text.text.lines().enumerate().filter(|(_, line)| hit(line));
+    lines
+        .map(|(n, _)| finding(&text.path, n + 1, "a path of one machine", "make it relative, or an argument"))
+        .collect()
 }
 
 fn length(text: &Text, long: &[(&str, &str)]) -> Option<Finding> {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{Api, Caller, Part, WriteOptions, admission, builtin_admission, managed, schema, warnings};
 use crate::{
-    kinds::Kind,
+    kinds::{Kind, without_effect},
     object::Object,
     status::{Cause, Status},
     store::{Lost, Precondition, Resource, Stored},
@@ -186,6 +186,9 @@ impl Api {
         };
         let object = admission::mutate(self, &write, object).await?;
         schema::validate(kind, &object, old)?;
+        if part == Part::Main && old.is_none() {
+            without_effect::warnings(&kind.kind, &object).into_iter().for_each(warnings::add);
+        }
         admission::validate(self, &write, Some(&object)).await?;
         Ok(object)
     }

@@ -41,12 +41,15 @@ use crate::{
         agents::Agents,
         images::Catalogue,
         kubelet::{self, KubeletConfig},
+        netfiles,
         runtime::Mount,
     },
 };
 
 /// The API's port inside the cluster, on the first node's address.
 const API_PORT: u16 = 6443;
+/// How long a connection within the machine may take.
+const PROBE: Duration = Duration::from_millis(200);
 /// How long the nodes and the cluster's DNS may take to get ready.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the controllers may take to end.
@@ -131,7 +134,7 @@ pub async fn start(config: Config, progress: &dyn Fn(&str)) -> anyhow::Result<Cl
     serve_control(&config, network.clone(), client("admin"));
     let outer = kubeconfig::client(&config.kubeconfig).await?;
     apply::apply(outer, apply::parse(dns::MANIFEST)?, "kube-system").await.context("cannot apply the cluster's DNS")?;
-    wait_ready(&config, &client("admin"), progress).await?;
+    wait_ready(&config, &client("admin"), &network, progress).await?;
     Ok(Cluster { address, _outside: outside, stop, controllers })
 }
 
@@ -222,8 +225,13 @@ fn find_place(network: &Network, client: &Client, name: &str) -> Result<Found, S
     Ok(Found { netns: place.netns, hint: format!("on {node} its veth is {}", veth_name(&uid)) })
 }
 
-/// Waits until every node and the cluster's DNS are ready.
-async fn wait_ready(config: &Config, client: &Client, progress: &dyn Fn(&str)) -> anyhow::Result<()> {
+/// Waits until every node is ready and the cluster's DNS is reached from each.
+async fn wait_ready(
+    config: &Config,
+    client: &Client,
+    network: &Network,
+    progress: &dyn Fn(&str),
+) -> anyhow::Result<()> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let mut nodes_told = false;
     while tokio::time::Instant::now() < deadline {
@@ -233,7 +241,8 @@ async fn wait_ready(config: &Config, client: &Client, progress: &dyn Fn(&str)) -
             progress(&format!("nodes: {ready} ready"));
         }
         let dns = client.get::<Deployment>("kube-system", "kube-dns")?;
-        if nodes_told && dns.and_then(|d| d.status).and_then(|s| s.available_replicas).unwrap_or(0) > 0 {
+        let available = dns.and_then(|d| d.status).and_then(|s| s.available_replicas).unwrap_or(0) > 0;
+        if nodes_told && available && reach_dns(network).await {
             progress("dns: ready");
             return Ok(());
         }
@@ -242,7 +251,20 @@ async fn wait_ready(config: &Config, client: &Client, progress: &dyn Fn(&str)) -
     bail!("not ready after {} s: {}", PATIENCE.as_secs(), if nodes_told { "the cluster's DNS" } else { "the nodes" })
 }
 
-fn is_node_ready(node: &Node) -> bool {
+/// Whether each node's service rules lead to the cluster's DNS. A pod that asked before they do would wait out its
+/// resolver's first timeout, 5 seconds.
+async fn reach_dns(network: &Network) -> bool {
+    for (_, place) in network.nodes() {
+        let connection = place.netns.connect_tcp(SocketAddr::from((netfiles::DNS, 53)));
+        if !matches!(tokio::time::timeout(PROBE, connection).await, Ok(Ok(_))) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether the node says of itself that it can run pods.
+pub(super) fn is_node_ready(node: &Node) -> bool {
     let conditions = node.status.as_ref().and_then(|s| s.conditions.as_ref());
     conditions.is_some_and(|list| list.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
 }

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{Api, api::ListParams};
 
 use super::{
+    cluster::is_node_ready,
     instance::{Instance, Name},
     kubeconfig,
 };
@@ -33,11 +34,6 @@ pub fn main(name: &Name) -> anyhow::Result<()> {
     writeln!(out, "nodes       {} of {} ready", nodes.iter().filter(|n| is_node_ready(n)).count(), nodes.len())?;
     writeln!(out, "pods        {} of {} ready", pods.iter().filter(|p| is_pod_ready(p)).count(), pods.len())?;
     Ok(())
-}
-
-fn is_node_ready(node: &Node) -> bool {
-    let conditions = node.status.as_ref().and_then(|s| s.conditions.as_ref());
-    conditions.is_some_and(|list| list.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
 }
 
 fn is_pod_ready(pod: &Pod) -> bool {

@@ -86,7 +86,7 @@ pub struct Image {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Bind {
-    /// Here.
+    /// Here: a path, or `./name` for a file that lies beside the localkube program.
     pub host: PathBuf,
     /// In the container; the same path by default.
     #[serde(default)]
@@ -162,7 +162,7 @@ impl Catalogue {
 
     fn program(&self, image: &Image, name: &str, tag: &str) -> Program {
         let own = image.binds.iter().map(|bind| Mount {
-            source: bind.host.clone(),
+            source: bind.host.strip_prefix(".").map_or_else(|_| bind.host.clone(), |name| self.programs.join(name)),
             target: bind.container.clone().unwrap_or_else(|| bind.host.clone()),
             read_only: true,
         });

@@ -1,10 +1,13 @@
 //! The files that make a container's name lookups work: `/etc/hosts`, `/etc/resolv.conf`, and the host name.
 
+use std::net::Ipv4Addr;
+
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 
-/// The cluster's domain and its DNS server.
+/// The cluster's domain.
 const DOMAIN: &str = "cluster.local";
-const DNS: &str = "10.96.0.10";
+/// The cluster's DNS server.
+pub const DNS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
 
 /// The host name of a pod: `spec.hostname`, else its name; the node's for `hostNetwork`. At most 63 characters.
 pub fn hostname(pod: &Pod, node: &str) -> String {
@@ -47,7 +50,7 @@ pub fn resolv_conf(spec: &PodSpec, namespace: &str, machine: &str) -> String {
         (Some("None"), _) => Resolv::default(),
         (Some("Default"), _) | (None | Some("ClusterFirst"), true) => Resolv::parse(machine),
         _ => Resolv {
-            nameservers: vec![DNS.to_owned()],
+            nameservers: vec![DNS.to_string()],
             searches: vec![format!("{namespace}.svc.{DOMAIN}"), format!("svc.{DOMAIN}"), DOMAIN.to_owned()],
             options: vec!["ndots:5".to_owned()],
         },

@@ -22,8 +22,16 @@ fn ignored_and_inline_tests_are_found() {
 
 #[test]
 fn paths_of_a_machine_are_found_in_any_file_but_rust_words_only_in_rust() {
-    let page = text("docs/a.md", [concat!("see /root/.ca", "rgo/x"), concat!("to", "do!(")].join("\n"));
-    assert_eq!(words(&page).iter().map(|f| f.what.as_str()).collect::<Vec<_>>(), ["a path of one machine"]);
+    let folders = machine_folders(Path::new("/srv/me/lateen"), Some(Path::new("/home/me")));
+    assert_eq!(folders, ["/srv/me/lateen/", "/home/me/"]);
+    let page = text("docs/a.md", ["see", "/srv/me/lateen/x", "and /home/me/.cargo", concat!("to", "do!(")].join("\n"));
+    let found = machine_paths(&page, &folders);
+    assert_eq!(
+        found.iter().map(|f| (f.line, f.what.as_str())).collect::<Vec<_>>(),
+        [(2, "a path of one machine"), (3, "a path of one machine"),]
+    );
+    assert_eq!(words(&page), []);
+    assert_eq!(machine_folders(Path::new("/"), None), Vec::<String>::new());
 }
 
 #[test]
