@@ -1,1 +1,69 @@
-//! mesh-snapshot
+//! The data plane's mind: xDS resources made into a [`Snapshot`], and every decision asked of it.
+//!
+//! ```text
+//!   Any ─ Store::put ─► validated resource ─ Store::build ─► Snapshot      one immutable world, behind one `Arc`
+//!                              │ refused by name and field                    │
+//!                              └─ its last good version stays                 ├─ listener_for(destination)
+//!                                                                             ├─ Listener::chain(connection)
+//!                                                                             ├─ RouteTable::route(head)
+//!                                                                             ├─ Forward::target(random)
+//!                                                                             └─ Cluster::pick(context)
+//! ```
+//!
+//! Decisions are pure: time and random numbers are arguments, nothing waits, nothing locks. What changes with each
+//! request (active requests, ejections, permits, whose turn it is) lives in atomics behind the endpoints and clusters,
+//! and a new snapshot takes these over by cluster and address, so that an update of endpoints resets nothing.
+//!
+//! **Not here:** sockets, HTTP codecs, connection pools, clocks. **Invariants:** no field of a resource is ignored in
+//! silence: a decoder takes what it understands out of a message, and whatever is left is refused by its name. Upstream
+//! and downstream TLS is refused, never replaced by plain bytes.
+//!
+//! Start reading at [`Store`], then [`Snapshot`], then [`RouteTable`].
+
+#![allow(deprecated, reason = "Istio's control plane still writes fields that Envoy calls deprecated")]
+
+mod balance;
+mod cluster;
+mod endpoint;
+mod format;
+mod fraction;
+mod hash;
+mod headers;
+mod host;
+mod http;
+mod listener;
+mod log;
+mod outlier;
+mod path;
+mod refusal;
+mod route;
+mod snapshot;
+mod take;
+mod tcp;
+mod text;
+
+pub use self::{
+    balance::PickContext,
+    cluster::{
+        ClusterConfig, Discovery, DnsFamily, HttpOptions, Keepalive, Limits, Policy, ServiceName, UpstreamProtocol,
+    },
+    endpoint::{Assignment, Endpoint, EndpointAddress, LocalityEndpoints},
+    format::{Fact, Facts, Field, Missing, Template},
+    fraction::Fraction,
+    headers::HeaderChanges,
+    host::{Active, Cluster, Host, Permit, Resource},
+    http::{Codec, HttpManager, RouteSource, ServerHeader},
+    listener::{Connection, FilterChain, Handler, Inspection, Listener, Transport},
+    log::AccessLog,
+    outlier::{HostOutcome, OutlierConfig, Tick},
+    path::PathForm,
+    refusal::{Bad, Kind, Refused},
+    route::{
+        Abort, Action, Affinity, Changes, Cors, CorsVerdict, DirectResponse, Fault, Forward, HashInput, HashPolicy,
+        Head, Mirror, Preflight, Provenance, Redirect, RetryPolicy, RewrittenHost, Route, RouteTable, Routed, Target,
+        TryOutcome, VirtualHost,
+    },
+    snapshot::{Resolved, Snapshot, Store, Wanted},
+    tcp::TcpForward,
+    text::{Pattern, Substitution, TextTest},
+};

@@ -1,0 +1,200 @@
+//! Listeners: where connections come in, and which chain of filters takes them.
+
+mod chain;
+mod inspect;
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use mesh_proto::envoy::envoy::config::{core::v3 as core, listener::v3 as pb};
+
+use self::{chain::ChainTest, inspect::Inspectors};
+pub use self::{
+    chain::{Connection, Transport},
+    inspect::Inspection,
+};
+use crate::{
+    endpoint::socket_address,
+    http::HttpManager,
+    log::AccessLog,
+    refusal::{At, Bad},
+    take::{duration, ensure, flag, nothing_left, type_name, typed},
+    tcp::TcpForward,
+};
+
+/// A validated listener.
+#[derive(Debug)]
+pub struct Listener {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its address, and further ones.
+    pub addresses: Vec<SocketAddr>,
+    /// Whether a socket is opened; if not, connections are handed over by a listener that takes all.
+    pub binds: bool,
+    /// Whether connections are handed over to the listener of their original destination.
+    pub hands_over: bool,
+    /// Whether it takes what comes to the workload.
+    pub inbound: bool,
+    /// How long the first bytes may keep the inspectors waiting; none is for ever.
+    pub inspection_timeout: Option<Duration>,
+    /// Whether a connection goes on when that time is over.
+    pub continues_after_timeout: bool,
+    /// Logs of connections that no chain takes.
+    pub access_log: Vec<AccessLog>,
+    inspectors: Inspectors,
+    chains: Vec<Arc<FilterChain>>,
+    default: Option<Arc<FilterChain>>,
+}
+
+/// What takes a connection.
+#[derive(Debug)]
+pub struct FilterChain {
+    /// Its name.
+    pub name: Box<str>,
+    /// What it does.
+    pub handler: Handler,
+    test: ChainTest,
+}
+
+/// What is done with a connection.
+#[derive(Clone, Debug)]
+pub enum Handler {
+    /// Requests are read from it.
+    Http(Arc<HttpManager>),
+    /// Its bytes are passed on.
+    Tcp(Arc<TcpForward>),
+}
+
+impl Listener {
+    pub(crate) fn parse(mut message: pb::Listener) -> Result<Self, Bad> {
+        let name: Arc<str> = std::mem::take(&mut message.name).into();
+        let mut addresses = vec![ip_address(message.address.take()).at("address")?];
+        for (i, mut more) in std::mem::take(&mut message.additional_addresses).into_iter().enumerate() {
+            addresses.push(ip_address(more.address.take()).at("address").at_index("additional_addresses", i)?);
+            nothing_left(&more).at_index("additional_addresses", i)?;
+        }
+        let v1 = message.deprecated_v1.take().and_then(|v1| flag(v1.bind_to_port));
+        let binds = flag(message.bind_to_port.take()).or(v1).unwrap_or(true);
+        let hands_over = flag(message.use_original_dst.take()).unwrap_or(false);
+        let direction = core::TrafficDirection::try_from(std::mem::take(&mut message.traffic_direction));
+        let chains = std::mem::take(&mut message.filter_chains).into_iter().enumerate();
+        let chains: Vec<Arc<FilterChain>> = chains
+            .map(|(i, chain)| FilterChain::parse(chain).map(Arc::new).at_index("filter_chains", i))
+            .collect::<Result<_, _>>()?;
+        for (i, chain) in chains.iter().enumerate() {
+            let earlier = chains[..i].iter().any(|other| other.test == chain.test);
+            ensure(!earlier, "filter_chain_match", "is the same as an earlier chain's").at_index("filter_chains", i)?;
+        }
+        let default = message.default_filter_chain.take().map(FilterChain::parse).transpose();
+        let default = default.at("default_filter_chain")?.map(Arc::new);
+        ensure(!chains.is_empty() || default.is_some(), "filter_chains", "has none")?;
+        let timeout = duration(message.listener_filters_timeout.take()).at("listener_filters_timeout")?;
+        let listener = Self {
+            name,
+            addresses,
+            binds,
+            hands_over,
+            inbound: direction == Ok(core::TrafficDirection::Inbound),
+            inspection_timeout: Some(timeout.unwrap_or(Duration::from_secs(15))).filter(|t| !t.is_zero()),
+            continues_after_timeout: std::mem::take(&mut message.continue_on_listener_filters_timeout),
+            access_log: AccessLog::parse_all(std::mem::take(&mut message.access_log))?,
+            inspectors: Inspectors::parse(std::mem::take(&mut message.listener_filters))?,
+            chains,
+            default,
+        };
+        clear_own_choices(&mut message);
+        nothing_left(&message)?;
+        Ok(listener)
+    }
+
+    /// What has to be found out about a connection to `port` before a chain is chosen.
+    pub fn inspection(&self, port: u16) -> Inspection {
+        self.inspectors.for_port(port)
+    }
+
+    /// The chain of a connection; none means that it is closed.
+    pub fn chain(&self, connection: &Connection<'_>) -> Option<&Arc<FilterChain>> {
+        chain::choose(&self.chains, |chain| &chain.test, connection).or(self.default.as_ref())
+    }
+
+    /// All chains, the default one last.
+    pub fn chains(&self) -> impl Iterator<Item = &Arc<FilterChain>> {
+        self.chains.iter().chain(&self.default)
+    }
+}
+
+/// Fields by which a server tunes what this proxy decides by itself, or names statistics.
+fn clear_own_choices(message: &mut pb::Listener) {
+    message.stat_prefix.clear();
+    message.metadata = None;
+    message.per_connection_buffer_limit_bytes = None;
+    message.tcp_backlog_size = None;
+    message.max_connections_to_accept_per_socket_event = None;
+    // Each worker has a socket of its own (SO_REUSEPORT); the kernel balances.
+    message.enable_reuse_port = None;
+    message.connection_balance_config = None;
+    message.drain_type = 0;
+}
+
+fn ip_address(address: Option<core::Address>) -> Result<SocketAddr, Bad> {
+    let (host, port) = socket_address(address)?;
+    let ip: IpAddr = host.parse().map_err(|_| Bad::new("address", "is no address"))?;
+    Ok(SocketAddr::new(ip, port))
+}
+
+impl FilterChain {
+    fn parse(mut message: pb::FilterChain) -> Result<Self, Bad> {
+        let name = std::mem::take(&mut message.name).into();
+        let matching = message.filter_chain_match.take().unwrap_or_default();
+        let test = ChainTest::parse(matching).at("filter_chain_match")?;
+        if let Some(socket) = message.transport_socket.take() {
+            let raw = match &socket.config_type {
+                Some(core::transport_socket::ConfigType::TypedConfig(any)) => {
+                    type_name(any) == "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"
+                }
+                None => socket.name == "envoy.transport_sockets.raw_buffer",
+            };
+            ensure(raw, "transport_socket", "terminating TLS is not supported")?;
+        }
+        message.metadata = None;
+        let filters = std::mem::take(&mut message.filters);
+        nothing_left(&message)?;
+        Ok(Self { name, handler: Handler::parse(filters)?, test })
+    }
+}
+
+impl Handler {
+    fn parse(filters: Vec<pb::Filter>) -> Result<Self, Bad> {
+        let mut handler = None;
+        for (i, filter) in filters.into_iter().enumerate() {
+            ensure(handler.is_none(), "", "stands behind a filter that ends the chain").at_index("filters", i)?;
+            handler = Self::parse_filter(filter).at_index("filters", i)?;
+        }
+        handler.ok_or_else(|| Bad::new("filters", "has none that ends the chain"))
+    }
+
+    fn parse_filter(filter: pb::Filter) -> Result<Option<Self>, Bad> {
+        let Some(pb::filter::ConfigType::TypedConfig(any)) = filter.config_type else {
+            return Err(Bad::new("typed_config", "is missing"));
+        };
+        match type_name(&any) {
+            "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager" => {
+                let manager = typed(&any).and_then(HttpManager::parse).at("typed_config")?;
+                Ok(Some(Self::Http(Arc::new(manager))))
+            }
+            "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy" => {
+                let forward = typed(&any).and_then(TcpForward::parse).at("typed_config")?;
+                Ok(Some(Self::Tcp(Arc::new(forward))))
+            }
+            // Istio's own filters: what they do, this proxy does without being asked.
+            "stats.PluginConfig" | "envoy.tcp.metadataexchange.config.MetadataExchange" => Ok(None),
+            other => Err(Bad::new("typed_config", format!("`{other}` is not supported"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

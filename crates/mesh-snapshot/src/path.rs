@@ -1,0 +1,115 @@
+//! Paths in one form, so that no route is passed by spelling a path otherwise.
+//!
+//! <https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto#envoy-v3-api-field-extensions-filters-network-http-connection-manager-v3-httpconnectionmanager-normalize-path>
+
+use std::borrow::Cow;
+
+/// Which differences of spelling are taken away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PathForm {
+    /// `.` and `..` are resolved, `\` is `/`, escapes of letters, digits, `-`, `.`, `_` and `~` are undone.
+    pub normalize: bool,
+    /// Several slashes are one.
+    pub merge_slashes: bool,
+    /// `%2F` and `%5C` are slashes.
+    pub unescape_slashes: bool,
+}
+
+impl PathForm {
+    /// The path (without its query) in that form; none if it is no path, which is answered with 400.
+    pub fn apply(self, path: &str) -> Option<Cow<'_, str>> {
+        let plain = !path.contains(['%', '\\']) && !path.contains("//") && !path.contains("/.");
+        if plain || self == Self::default() {
+            return Some(Cow::Borrowed(path));
+        }
+        let mut text = path.to_owned();
+        if self.unescape_slashes {
+            text = text.replace("%2F", "/").replace("%2f", "/").replace("%5C", "\\").replace("%5c", "\\");
+        }
+        if self.normalize {
+            text = resolve(&unescape(&text.replace('\\', "/")))?;
+        }
+        if self.merge_slashes {
+            while text.contains("//") {
+                text = text.replace("//", "/");
+            }
+        }
+        Some(Cow::Owned(text))
+    }
+}
+
+/// Undoes the escapes of characters that need none; the others get upper-case digits.
+fn unescape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find('%') {
+        out.push_str(&rest[..start]);
+        rest = &rest[start..];
+        let byte = rest.get(1..3).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte {
+            Some(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => out.push(char::from(byte)),
+            Some(byte) => out.push_str(&format!("%{byte:02X}")),
+            None => {
+                out.push('%');
+                rest = &rest[1..];
+                continue;
+            }
+        }
+        rest = &rest[3..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Resolves `.` and `..`; none if the path leaves its root.
+fn resolve(path: &str) -> Option<String> {
+    let inner = path.strip_prefix('/')?;
+    let mut segments: Vec<&str> = Vec::new();
+    let mut parts = inner.split('/').peekable();
+    while let Some(part) = parts.next() {
+        let last = parts.peek().is_none();
+        match part {
+            "." if last => segments.push(""),
+            "." => {}
+            ".." => {
+                segments.pop()?;
+                if last {
+                    segments.push("");
+                }
+            }
+            other => segments.push(other),
+        }
+    }
+    Some(format!("/{}", segments.join("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_get_one_form() {
+        let base = PathForm { normalize: true, ..PathForm::default() };
+        let merge = PathForm { merge_slashes: true, ..base };
+        let decode = PathForm { unescape_slashes: true, ..merge };
+        let cases = [
+            (PathForm::default(), "/a/../b", Some("/a/../b")),
+            (base, "/a/b", Some("/a/b")),
+            (base, "/a/../b", Some("/b")),
+            (base, "/a/./b/.", Some("/a/b/")),
+            (base, "/a/b/..", Some("/a/")),
+            (base, "/../a", None),
+            (base, "/%61dmin", Some("/admin")),
+            (base, "/a%2fb", Some("/a%2Fb")),
+            (base, "/a\\b", Some("/a/b")),
+            (base, "/%2e%2e/a", None),
+            (base, "/a//b", Some("/a//b")),
+            (base, "/100%", Some("/100%")),
+            (merge, "/a///b", Some("/a/b")),
+            (decode, "/a%2Fb%5c..", Some("/a/")),
+        ];
+        for (form, path, wanted) in cases {
+            assert_eq!(form.apply(path).as_deref(), wanted, "{path} in {form:?}");
+        }
+    }
+}
