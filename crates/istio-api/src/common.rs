@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::shape::message;
+use crate::declare::message;
 
 message! {
     /// How a text is compared; exactly one field is set. None set, where a kind allows it, asks for mere presence.
@@ -67,7 +67,7 @@ message! {
     /// <https://istio.io/latest/docs/reference/config/networking/sidecar/#WorkloadSelector>
     pub struct WorkloadSelector {
         /// All of these labels must be there. Empty: every workload.
-        #[schemars(length(max = 256))]
+        #[schemars(extend("maxProperties" = 256, "x-lateen-value-length" = 63))]
         pub labels: BTreeMap<String, String>,
     }
 
@@ -76,7 +76,7 @@ message! {
     /// <https://istio.io/latest/docs/reference/config/type/workload-selector/>
     pub struct LabelSelector {
         /// All of these labels must be there. Empty: every workload.
-        #[schemars(length(max = 4096))]
+        #[schemars(extend("maxProperties" = 4096, "x-lateen-value-length" = 63))]
         pub match_labels: BTreeMap<String, String>,
     }
 
@@ -86,10 +86,14 @@ message! {
     #[schemars(extend("required" = ["kind", "name"]))]
     pub struct PolicyTargetReference {
         /// The object's API group; empty for the core group.
+        #[schemars(length(max = 253))]
+        #[schemars(regex(pattern = r"^$|^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
         pub group: String,
         /// The object's kind.
+        #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$"))]
         pub kind: String,
         /// The object's name.
+        #[schemars(length(min = 1, max = 253))]
         pub name: String,
         /// Must be empty: the object is in the policy's own namespace.
         pub namespace: String,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{common::LabelSelector, shape::message, traffic_policy::TrafficPolicy};
+use crate::{common::LabelSelector, declare::message, traffic_policy::TrafficPolicy};
 
 message! {
     /// Policies for the traffic to a host, and the named subsets of its endpoints.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::shape::{message, names};
+use crate::declare::{message, names};
 
 message! {
     /// Ports of gateway pods.

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    declare::{message, names},
     duration::Duration,
-    shape::{message, names},
     sidecar::OutboundTrafficPolicyMode,
     traffic_policy::{ClientTlsSettings, LocalityLbSetting, TcpKeepalive},
     virtual_service::HttpRetry,

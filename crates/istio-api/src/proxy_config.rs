@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{common::LabelSelector, shape::message};
+use crate::{common::LabelSelector, declare::message};
 
 message! {
     /// Settings of proxies. (MeshConfig's `defaultConfig` is [`crate::mesh::ProxyConfig`], another shape.)
@@ -15,7 +15,7 @@ message! {
         #[schemars(range(min = 0), extend("nullable" = true))]
         pub concurrency: Option<i32>,
         /// Variables of the proxy's environment.
-        #[schemars(inner(length(max = 2048)))]
+        #[schemars(extend("x-lateen-value-length" = 2048))]
         pub environment_variables: BTreeMap<String, String>,
         /// The proxy's image.
         pub image: Option<ProxyImage>,

@@ -2,7 +2,7 @@
 
 use crate::{
     common::WorkloadSelector,
-    shape::{message, names},
+    declare::{message, names},
     workload_entry::WorkloadEntry,
 };
 

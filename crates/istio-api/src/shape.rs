@@ -1,131 +1,110 @@
-//! How every message and every list of names of this crate is declared, once.
+//! Looking at JSON before it is read: which fields are unknown, which values cannot be read, and where they stand.
 //!
-//! Istio's kinds are protobuf messages in JSON. Three rules follow, and the two macros here apply them everywhere:
-//! an absent field, `null` and the type's zero are the same; a zero is not written; an enum accepts its name or number.
+//! serde stops at the first trouble and does not say where it is. A [`Shape`] is the schema of a type; with it, a
+//! document's troubles are listed all at once, each with its path.
 
-use serde::{Deserialize, Deserializer};
+use std::fmt;
 
-/// Declares messages: structs whose fields are all optional in JSON, in camelCase.
-macro_rules! message {
-    ($($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $type:ty,)* })*) => {$(
-        #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize, ::serde::Deserialize, ::schemars::JsonSchema)]
-        #[serde(rename_all = "camelCase", default)]
-        $(#[$meta])*
-        pub struct $name {
-            $(
-                $(#[$field_meta])*
-                #[serde(
-                    skip_serializing_if = "crate::shape::is_default",
-                    deserialize_with = "crate::shape::null_is_default"
-                )]
-                pub $field: $type,
-            )*
-        }
-    )*};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+mod canonical;
+mod inspect;
+mod schema;
+
+pub use inspect::{Finding, Problem};
+pub(crate) use schema::without_marks;
+
+/// What a type looks like in JSON: a structural schema without references.
+pub struct Shape {
+    schema: Value,
 }
 
-/// Declares enums by their names and numbers on the wire. The first is what an absent field means.
-macro_rules! names {
-    ($($(#[$meta:meta])* pub enum $name:ident {
-        $(#[$first_meta:meta])* $first:ident = $first_number:literal $first_text:literal,
-        $($(#[$variant_meta:meta])* $variant:ident = $number:literal $text:literal,)*
-    })*) => {$(
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name {
-            $(#[$first_meta])*
-            #[default]
-            $first = $first_number,
-            $($(#[$variant_meta])* $variant = $number,)*
-        }
-
-        impl $name {
-            /// Every value, by its name as users write it, in the order of the numbers.
-            pub const ALL: &[(&str, Self)] = &[($first_text, Self::$first), $(($text, Self::$variant),)*];
-
-            /// The name as users write it.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    Self::$first => $first_text,
-                    $(Self::$variant => $text,)*
-                }
-            }
-        }
-
-        impl ::std::fmt::Display for $name {
-            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl ::serde::Serialize for $name {
-            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
-
-        impl<'de> ::serde::Deserialize<'de> for $name {
-            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                crate::shape::named(deserializer, Self::ALL, |value| *value as i64)
-            }
-        }
-
-        impl ::schemars::JsonSchema for $name {
-            fn schema_name() -> ::std::borrow::Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn json_schema(_: &mut ::schemars::SchemaGenerator) -> ::schemars::Schema {
-                let names: Vec<&str> = Self::ALL.iter().map(|(name, _)| *name).collect();
-                ::schemars::json_schema!({ "type": "string", "enum": names })
-            }
-        }
-    )*};
+/// What [`Shaped::read`] brings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Read<T> {
+    /// The value.
+    pub value: T,
+    /// Paths of fields that the type does not know, and which are lost: `spec.http[0].rout`.
+    pub unknown: Vec<String>,
 }
 
-pub(crate) use {message, names};
+/// A type whose shape is known.
+pub trait Shaped: JsonSchema + DeserializeOwned {
+    /// The type's shape, made once.
+    fn shape() -> &'static Shape;
 
-/// Whether a field says nothing, so that it need not be written.
-pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
-/// Reads `null` as the absent field.
-pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// Reads an enum by its name or its number.
-pub(crate) fn named<'de, D, T>(deserializer: D, all: &[(&str, T)], number: fn(&T) -> i64) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Copy,
-{
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "expected a name")]
-    enum Wire {
-        Number(i64),
-        Name(String),
+    /// Reads a document that stands at `at` (`spec`, or empty for a whole document). `snake_case` names, numbers of
+    /// enums, and numbers in quotes are read as protobuf's JSON allows.
+    ///
+    /// # Errors
+    /// Every value that cannot be read, with its path.
+    fn read(json: &Value, at: &str) -> Result<Read<Self>, Vec<Finding>> {
+        let canonical = Self::shape().canonical(json);
+        let (unknown, wrong): (Vec<Finding>, Vec<Finding>) =
+            Self::shape().inspect(&canonical, at).into_iter().partition(|f| f.problem == Problem::UnknownField);
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        match serde_json::from_value(canonical) {
+            Ok(value) => Ok(Read { value, unknown: unknown.into_iter().map(|f| f.path).collect() }),
+            Err(error) => Err(vec![Finding { path: at.to_owned(), problem: Problem::Unreadable(error.to_string()) }]),
+        }
     }
-    let wire = Wire::deserialize(deserializer)?;
-    let found = all.iter().find(|(name, value)| match &wire {
-        Wire::Number(n) => *n == number(value),
-        Wire::Name(n) => n == name,
-    });
-    found.map(|(_, value)| *value).ok_or_else(|| {
-        let wrong = match wire {
-            Wire::Number(n) => n.to_string(),
-            Wire::Name(n) => format!("`{n}`"),
-        };
-        let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
-        serde::de::Error::custom(format!("{wrong} is none of {}", names.join(", ")))
-    })
 }
+
+impl Shape {
+    /// The shape of a type.
+    pub(crate) fn of<T: JsonSchema>() -> Self {
+        Self { schema: schema::structural::<T>() }
+    }
+
+    /// The schema as a cluster understands it (`openAPIV3Schema`).
+    pub fn schema(&self) -> Value {
+        let mut schema = self.schema.clone();
+        without_marks(&mut schema);
+        schema
+    }
+
+    /// Everything about `json` that the type does not know or cannot read. `at` is the path of `json` itself.
+    pub fn inspect(&self, json: &Value, at: &str) -> Vec<Finding> {
+        inspect::inspect(&self.schema, json, at)
+    }
+
+    /// Paths of fields that the type does not know.
+    pub fn unknown_fields(&self, json: &Value, at: &str) -> Vec<String> {
+        let found = self.inspect(&self.canonical(json), at).into_iter();
+        found.filter(|f| f.problem == Problem::UnknownField).map(|f| f.path).collect()
+    }
+
+    /// The same document with `camelCase` names, names instead of numbers of enums, and plain numbers.
+    pub fn canonical(&self, json: &Value) -> Value {
+        canonical::canonical(&self.schema, json)
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shape").finish_non_exhaustive()
+    }
+}
+
+/// Gives types their [`Shape`].
+macro_rules! shaped {
+    ($($type:ty),* $(,)?) => {$(
+        impl $crate::shape::Shaped for $type {
+            fn shape() -> &'static $crate::shape::Shape {
+                static SHAPE: ::std::sync::OnceLock<$crate::shape::Shape> = ::std::sync::OnceLock::new();
+                SHAPE.get_or_init($crate::shape::Shape::of::<$type>)
+            }
+        }
+    )*};
+}
+
+pub(crate) use shaped;
+
+shaped!(crate::mesh::MeshConfig, crate::mesh::MeshNetworks, crate::mesh::ProxyConfig);
+
+#[cfg(test)]
+mod tests;

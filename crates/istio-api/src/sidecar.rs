@@ -2,8 +2,8 @@
 
 use crate::{
     common::{Destination, WorkloadSelector},
+    declare::{message, names},
     gateway::ServerTlsSettings,
-    shape::{message, names},
     traffic_policy::ConnectionPoolSettings,
 };
 

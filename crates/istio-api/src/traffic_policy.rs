@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     common::PortSelector,
+    declare::{message, names},
     duration::Duration,
-    shape::{message, names},
 };
 
 message! {

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     common::{Destination, Headers, Percent, StringMatch},
+    declare::message,
     duration::Duration,
-    shape::message,
 };
 
 mod http;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::shape::message;
+use crate::declare::message;
 
 message! {
     /// A workload outside Kubernetes, or an endpoint of a ServiceEntry.
@@ -13,10 +13,10 @@ message! {
         #[schemars(length(max = 256))]
         pub address: String,
         /// Port numbers by the names of the service's ports, where they differ from the service's.
-        #[schemars(length(max = 128))]
+        #[schemars(extend("maxProperties" = 128))]
         pub ports: BTreeMap<String, u32>,
         /// The workload's labels.
-        #[schemars(length(max = 256))]
+        #[schemars(extend("maxProperties" = 256))]
         pub labels: BTreeMap<String, String>,
         /// The network that the address belongs to.
         #[schemars(length(max = 2048))]

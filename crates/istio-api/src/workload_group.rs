@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{shape::message, workload_entry::WorkloadEntry};
+use crate::{declare::message, workload_entry::WorkloadEntry};
 
 message! {
     /// A template of WorkloadEntries.
@@ -21,10 +21,10 @@ message! {
     /// Labels and annotations of the entries.
     pub struct WorkloadGroupMetadata {
         /// Labels.
-        #[schemars(length(max = 256))]
+        #[schemars(extend("maxProperties" = 256))]
         pub labels: BTreeMap<String, String>,
         /// Annotations.
-        #[schemars(length(max = 256))]
+        #[schemars(extend("maxProperties" = 256))]
         pub annotations: BTreeMap<String, String>,
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::shape::message;
+use crate::declare::message;
 
 message! {
     /// The networks of a mesh, by name.

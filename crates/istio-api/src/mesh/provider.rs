@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::tracing::TraceContext;
-use crate::{duration::Duration, shape::message};
+use crate::{declare::message, duration::Duration};
 
 mod ext_authz;
 mod log;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{proxy_headers::ProxyHeaders, tracing::Tracing};
 use crate::{
+    declare::{message, names},
     duration::Duration,
     proxy_config::ProxyImage,
-    shape::{message, names},
     traffic_policy::{ClientTlsSettings, TcpKeepalive},
     workload_group::ReadinessProbe,
 };

@@ -1,7 +1,7 @@
 //! Headers that proxies add on their own.
 
 use super::proxy::ForwardClientCertDetails;
-use crate::shape::{message, names};
+use crate::declare::{message, names};
 
 message! {
     /// Headers that proxies add on their own, and whether they do.

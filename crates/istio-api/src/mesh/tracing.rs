@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    shape::{message, names},
+    declare::{message, names},
     traffic_policy::ClientTlsSettings,
 };
 

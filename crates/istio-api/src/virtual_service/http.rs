@@ -2,8 +2,8 @@
 
 use crate::{
     common::{Destination, Percent, StringMatch},
+    declare::{message, names},
     duration::Duration,
-    shape::{message, names},
 };
 
 message! {

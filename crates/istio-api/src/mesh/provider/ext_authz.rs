@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{duration::Duration, shape::message};
+use crate::{declare::message, duration::Duration};
 
 message! {
     /// An authorizer that is asked by HTTP.

@@ -1,7 +1,7 @@
 //! Access logs.
 
 use super::Struct;
-use crate::shape::message;
+use crate::declare::message;
 
 message! {
     /// An access log in a file.
