@@ -123,3 +123,6 @@ fn selected(selectors: &[Labels], labels: &Labels) -> bool {
 fn yes(text: &str) -> bool {
     matches!(text.to_ascii_lowercase().as_str(), "y" | "yes" | "true" | "on")
 }
+
+#[cfg(test)]
+mod tests;

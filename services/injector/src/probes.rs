@@ -114,3 +114,6 @@ fn redirect(handler: &mut Value, prober: &Prober, path: &str, port: u16) -> Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

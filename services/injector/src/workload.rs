@@ -82,3 +82,6 @@ pub fn canonical_revision(labels: &BTreeMap<String, String>) -> String {
 fn first<'a>(labels: &'a BTreeMap<String, String>, keys: &[&str]) -> Option<&'a str> {
     keys.iter().find_map(|key| labels.get(*key)).map(String::as_str).filter(|value| !value.is_empty())
 }
+
+#[cfg(test)]
+mod tests;
