@@ -1,7 +1,7 @@
 //! The configuration of the mesh as nouns, one file per kind.
 //!
 //! Names are complete, times are times, sets of choices are enums: what cannot be meant cannot be written. They are made
-//! by `parse` only, from objects that passed every check. Fields follow
+//! by [`crate::parse`](mod@crate::parse) only, from objects that passed every check. Fields follow
 //! <https://istio.io/latest/docs/reference/config/>; a doc comment here says what differs.
 
 mod common;

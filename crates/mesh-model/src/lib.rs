@@ -14,10 +14,13 @@
 //!
 //! What it is not: it holds no opinion about listeners or clusters (mesh-translate does), and it writes no status.
 //!
-//! Start reading at [`config`], the nouns; then at `parse`, the door.
+//! Start reading at [`config`], the nouns; then at [`parse`](mod@parse), the door.
 
 pub mod config;
+pub mod delegate;
 pub mod issue;
+pub mod parse;
 pub mod push_context;
 pub mod registry;
 pub mod store;
+mod without_effect;

@@ -80,6 +80,8 @@ impl Percent {
     pub const ZERO: Self = Self(0);
     /// One in a hundred.
     pub const ONE: Self = Self(10_000);
+    /// One in ten.
+    pub const TEN: Self = Self(100_000);
     /// All.
     pub const ALL: Self = Self(1_000_000);
 

@@ -114,8 +114,8 @@ pub enum EgressNamespace {
 /// <https://istio.io/latest/docs/reference/config/networking/sidecar/#OutboundTrafficPolicy>
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OutboundPolicy {
-    /// Absent: the mesh's.
-    pub mode: Option<OutboundPolicyMode>,
+    /// A policy without a mode means REGISTRY_ONLY, as Istio reads it.
+    pub mode: OutboundPolicyMode,
     /// Where they go; only with ALLOW_ANY.
     pub egress_proxy: Option<Destination>,
 }

@@ -83,10 +83,10 @@ pub struct ServerTls {
 /// Who shows certificates to whom.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ServerTlsMode {
-    /// The connection is not opened; routed by server name.
+    /// The connection is not opened; routed by server name. What a `tls` block without a mode means.
+    #[default]
     Passthrough,
     /// The server.
-    #[default]
     Simple,
     /// Both.
     Mutual,

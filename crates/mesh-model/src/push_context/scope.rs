@@ -103,7 +103,7 @@ impl Scope {
             services: Vec::new(),
             virtual_services: Vec::new(),
             // S9: what the Sidecar does not say, the mesh says.
-            outbound_mode: policy.and_then(|p| p.mode).unwrap_or(mesh.outbound_policy),
+            outbound_mode: policy.map_or(mesh.outbound_policy, |p| p.mode),
             egress_proxy: policy.and_then(|p| p.egress_proxy.clone()),
             by_host: FxHashMap::default(),
             sidecar,
