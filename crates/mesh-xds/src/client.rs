@@ -13,7 +13,7 @@ use mesh_proto::envoy::envoy::config::core::v3::Node;
 use tokio::sync::mpsc;
 
 pub use self::{
-    dial::{Dial, DialError, Plaintext},
+    dial::{Dial, DialError, Plaintext, Tls, TlsDialError},
     events::{Event, Events, Update},
 };
 use crate::machine::{Refused, Wanted};

@@ -16,6 +16,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 use tracing::debug;
@@ -57,6 +58,35 @@ pub struct Plaintext;
 impl Greet for Plaintext {
     fn greet(&self, tcp: TcpStream) -> BoxFuture<'_, Greeted> {
         Box::pin(async { Ok((Box::new(tcp) as Box<dyn Io>, None)) })
+    }
+}
+
+/// TLS; the identity is that of the peer's certificate, if it showed one.
+#[derive(Clone)]
+pub struct Tls {
+    acceptor: TlsAcceptor,
+}
+
+impl Tls {
+    /// By a configuration of [`mesh_tls::server_config`] with ALPN [`mesh_tls::alpn::H2`], which decides who is let in.
+    pub fn new(config: Arc<ServerConfig>) -> Self {
+        Self { acceptor: TlsAcceptor::from(config) }
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+impl Greet for Tls {
+    fn greet(&self, tcp: TcpStream) -> BoxFuture<'_, Greeted> {
+        Box::pin(async {
+            let stream = self.acceptor.accept(tcp).await?;
+            let identity = mesh_tls::peer_identity(stream.get_ref().1.peer_certificates().unwrap_or_default());
+            Ok((Box::new(stream) as Box<dyn Io>, identity))
+        })
     }
 }
 

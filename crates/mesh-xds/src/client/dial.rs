@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use mesh_tls::{Credentials, Dialer, Servers, alpn};
 use tonic::transport::{Channel, Endpoint};
 
 /// Why there is no connection. Trying again may help.
@@ -54,6 +55,58 @@ impl Dial for Plaintext {
             let address = &self.address;
             let connected = endpoint(address)?.connect().await;
             connected.map_err(|source| DialError::Connect { address: address.clone(), source })
+        })
+    }
+}
+
+/// Dials with the mesh's TLS, once there is a certificate to show.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    address: String,
+    dialer: Dialer,
+    credentials: Credentials,
+}
+
+impl Tls {
+    /// To `HOST:PORT`, where a certificate of the mesh for HOST is expected.
+    ///
+    /// # Errors
+    /// The address has another form, or the TLS library refuses its configuration.
+    pub fn new(address: &str, credentials: &Credentials) -> Result<Self, TlsDialError> {
+        let config = mesh_tls::client_config(credentials, Servers::Named, &[alpn::H2])?;
+        let dialer = Dialer::new(address, config)?;
+        Ok(Self { address: address.to_owned(), dialer, credentials: credentials.clone() })
+    }
+
+    /// As [`Tls::new`], but the certificate is expected to be for `name`.
+    ///
+    /// # Errors
+    /// The address has another form, or the name is none.
+    pub fn with_name(address: &str, name: &str, credentials: &Credentials) -> Result<Self, TlsDialError> {
+        let config = mesh_tls::client_config(credentials, Servers::Named, &[alpn::H2])?;
+        let dialer = Dialer::with_name(address, name, config)?;
+        Ok(Self { address: address.to_owned(), dialer, credentials: credentials.clone() })
+    }
+}
+
+/// Why there is no way to dial with TLS. Trying again does not help.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsDialError {
+    /// The address has another form.
+    #[error("a server cannot be dialled")]
+    Address(#[from] mesh_tls::DialError),
+    /// The TLS library refuses.
+    #[error("TLS cannot be configured")]
+    Config(#[from] mesh_tls::TlsError),
+}
+
+impl Dial for Tls {
+    fn dial(&self) -> BoxFuture<'_, Result<Channel, DialError>> {
+        Box::pin(async {
+            let ready = self.credentials.ready().await;
+            ready.ok_or_else(|| DialError::NotReady("nobody fetches a certificate any more".to_owned()))?;
+            let connected = endpoint(&self.address)?.connect_with_connector(self.dialer.clone()).await;
+            connected.map_err(|source| DialError::Connect { address: self.address.clone(), source })
         })
     }
 }

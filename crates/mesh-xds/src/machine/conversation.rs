@@ -39,7 +39,8 @@ pub struct Push {
 /// All types of one stream.
 ///
 /// Feed it each request ([`Conversation::hear`]) and each change of the world ([`Conversation::world_changed`]); after
-/// either, send what [`Conversation::pushes`] gives. A type has one response in flight at most.
+/// either, send what [`Conversation::pushes`] gives. A type has one response in flight, unless patience was lost
+/// ([`Conversation::lose_patience`]).
 #[derive(Debug, Default)]
 pub struct Conversation {
     /// In the order in which they are pushed.
@@ -64,6 +65,12 @@ impl Conversation {
     /// Resources of any type may have changed.
     pub fn world_changed(&mut self) {
         self.types.values_mut().for_each(Subscription::touch);
+    }
+
+    /// Waits no longer for answers that were waited for at the last call already. To be called once in a while: Envoy
+    /// answers about clusters only once they are warm, which may take as long as some DNS server likes.
+    pub fn lose_patience(&mut self) {
+        self.types.values_mut().for_each(Subscription::lose_patience);
     }
 
     /// What is to be sent now, in order.

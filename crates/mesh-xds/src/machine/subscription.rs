@@ -18,9 +18,9 @@ pub enum Heard {
     Asked,
     /// It accepted the last response.
     Accepted,
-    /// It refused the last response, with this reason.
+    /// It refused a response, with this reason.
     Refused(String),
-    /// It answered a response that is not the last one.
+    /// It accepted a response that is not the last one.
     Stale,
 }
 
@@ -62,6 +62,8 @@ pub(super) struct Subscription {
     /// Something may have changed since resources were last looked at.
     dirty: bool,
     outstanding: Option<String>,
+    /// The answer has been waited for long enough to be asked about twice.
+    is_overdue: bool,
     started: bool,
     pub(super) record: Record,
 }
@@ -77,6 +79,7 @@ impl Subscription {
     /// Takes a request in.
     pub(super) fn hear(&mut self, request: Request) -> Heard {
         let is_first = !std::mem::replace(&mut self.started, true);
+        let is_stale = !is_first && request.nonce.is_some() && request.nonce != self.record.sent;
         let heard = self.settle(request.nonce.as_deref(), request.error, is_first);
         match request.names {
             Names::Change { subscribe, unsubscribe, initial } => {
@@ -86,7 +89,7 @@ impl Subscription {
                 self.change(subscribe, &unsubscribe, is_first);
             }
             // A list that was written before the last response was read says nothing new that its answer will not say.
-            Names::All(_) if heard == Heard::Stale => {}
+            Names::All(_) if is_stale => {}
             Names::All(names) => self.replace(&request.type_url, names, is_first),
         }
         heard
@@ -95,13 +98,17 @@ impl Subscription {
     /// The nonce of an earlier stream, on a first request, answers nothing of ours.
     fn settle(&mut self, nonce: Option<&str>, error: Option<String>, is_first: bool) -> Heard {
         let Some(nonce) = nonce.filter(|_| !is_first) else { return Heard::Asked };
-        if self.record.sent.as_deref() != Some(nonce) {
-            return Heard::Stale;
+        let is_last = self.record.sent.as_deref() == Some(nonce);
+        if is_last {
+            self.outstanding = None;
+            self.is_overdue = false;
         }
-        self.outstanding = None;
         if let Some(reason) = error {
             self.record.rejection = Some(Rejection { nonce: nonce.to_owned(), reason: reason.clone() });
             return Heard::Refused(reason);
+        }
+        if !is_last {
+            return Heard::Stale;
         }
         // A nonce that comes twice carries a change of names; after a refusal it accepts nothing.
         if self.record.rejection.as_ref().is_some_and(|r| r.nonce == nonce) {
@@ -217,7 +224,16 @@ impl Subscription {
     /// A response went out.
     pub(super) fn sent(&mut self, nonce: &str) {
         self.outstanding = Some(nonce.to_owned());
+        self.is_overdue = false;
         self.record.sent = Some(nonce.to_owned());
+    }
+
+    /// Waits no longer for an answer that was waited for at the last call already.
+    pub(super) fn lose_patience(&mut self) {
+        if self.is_overdue {
+            self.outstanding = None;
+        }
+        self.is_overdue = self.outstanding.is_some();
     }
 
     /// The type is not served: nothing is owed until it is asked for again.

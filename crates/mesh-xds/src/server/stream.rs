@@ -1,6 +1,6 @@
 //! One stream from its first request to its end.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use mesh_proto::envoy::envoy::{
     config::core::v3::Node,
@@ -15,6 +15,9 @@ use crate::{
     machine::{Conversation, Push, Request, Resource, Supply, Wanted},
     transport::Peer,
 };
+
+/// An answer is waited for from once to twice as long before the type gets its next response.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One of the two flavours of the protocol.
 pub(super) trait Flavour {
@@ -82,6 +85,7 @@ pub(super) async fn run<F: Flavour>(
     let mut session = source.open(Caller { peer: &peer, node: &node, is_delta: F::IS_DELTA }).await?;
     let mut conversation = Conversation::new();
     hear(&mut conversation, &mut *session, first.into());
+    let mut patience = tokio::time::interval(PATIENCE);
     loop {
         for push in conversation.pushes(&mut Asking(&mut *session)) {
             if let Some(record) = conversation.record(&push.type_url) {
@@ -106,6 +110,7 @@ pub(super) async fn run<F: Flavour>(
                 }
                 conversation.world_changed();
             }
+            _ = patience.tick() => conversation.lose_patience(),
             _ = stop.wait_for(|stopped| *stopped) => return Err(Status::unavailable("the server stops; come again")),
         }
     }

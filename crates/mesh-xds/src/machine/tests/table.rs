@@ -104,6 +104,27 @@ fn a_type_has_one_response_in_flight() {
 }
 
 #[test]
+fn patience_ends() {
+    let mut talk = settled(&mut world());
+    talk.world_changed();
+    let first = talk.pushes(&mut world().with(CDS, "a", "2"));
+    talk.world_changed();
+    let mut newest = world().with(CDS, "a", "3");
+    talk.lose_patience();
+    assert_eq!(show(&talk.pushes(&mut newest)), NOTHING);
+    talk.lose_patience();
+    let second = talk.pushes(&mut newest);
+    assert_eq!(show(&second), ["Cluster: +a", "ClusterLoadAssignment: +a"]);
+    assert_eq!(talk.hear(ack(&first[0])), Heard::Stale);
+    talk.world_changed();
+    assert_eq!(show(&talk.pushes(&mut world())), NOTHING, "patience begins anew with each response");
+    assert_eq!(talk.hear(nack(&first[0])), Heard::Refused("no".to_owned()), "late, but worth knowing");
+    assert_eq!(talk.hear(ack(&second[0])), Heard::Accepted);
+    assert_eq!(talk.record(CDS).unwrap().rejection, None);
+    assert_eq!(show(&talk.pushes(&mut world())), ["Cluster: +a"]);
+}
+
+#[test]
 fn names_without_resources_are_answered() {
     let mut talk = Conversation::new();
     talk.hear(delta(EDS, &["a", "nobody"], &[]));

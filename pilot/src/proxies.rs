@@ -1,0 +1,150 @@
+//! Who is connected, and how each stands.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use mesh_proto::envoy::envoy::config::core::v3::Node;
+use mesh_types::NodeId;
+use mesh_xds::{Wanted, machine::Record};
+
+use crate::metrics::Metrics;
+
+/// Every proxy that is connected. Clones are the same registry.
+#[derive(Clone, Debug)]
+pub struct Proxies {
+    all: Arc<Mutex<Connections>>,
+    metrics: Metrics,
+}
+
+#[derive(Debug, Default)]
+struct Connections {
+    last: u64,
+    by_number: BTreeMap<u64, Arc<Proxy>>,
+}
+
+/// A connected proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Who it says it is, as far as it was believed.
+    pub id: NodeId,
+    /// All that it says of itself.
+    pub node: Node,
+    /// Where it calls from.
+    pub address: Option<SocketAddr>,
+    /// Since when.
+    pub connected: SystemTime,
+    types: Mutex<BTreeMap<String, Standing>>,
+}
+
+/// How a proxy stands with one type.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Nonces and refusals.
+    pub record: Record,
+    /// What it asked for.
+    pub wanted: Wanted,
+    /// When something was last sent.
+    pub sent: Option<SystemTime>,
+    /// When it last accepted something.
+    pub accepted: Option<SystemTime>,
+}
+
+/// A place in the registry; leaves it when dropped.
+#[derive(Debug)]
+pub struct Place {
+    proxies: Proxies,
+    number: u64,
+    proxy: Arc<Proxy>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is in there is for display only, and whole at any moment.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Proxies {
+    /// Nobody is connected.
+    pub fn new(metrics: Metrics) -> Self {
+        Self { all: Arc::default(), metrics }
+    }
+
+    /// Somebody connected.
+    pub fn enter(&self, id: NodeId, node: Node, address: Option<SocketAddr>) -> Place {
+        let proxy = Arc::new(Proxy { id, node, address, connected: SystemTime::now(), types: Mutex::default() });
+        let mut all = lock(&self.all);
+        all.last += 1;
+        let number = all.last;
+        all.by_number.insert(number, proxy.clone());
+        self.metrics.connected(1);
+        Place { proxies: self.clone(), number, proxy }
+    }
+
+    /// All of them, longest connected first.
+    pub fn all(&self) -> Vec<Arc<Proxy>> {
+        lock(&self.all).by_number.values().cloned().collect()
+    }
+
+    /// The newest connection of a proxy, by `POD.NAMESPACE` or by its whole node id.
+    pub fn find(&self, name: &str) -> Option<Arc<Proxy>> {
+        let all = lock(&self.all);
+        all.by_number.values().rev().find(|p| p.name() == name || p.node.id == name).cloned()
+    }
+}
+
+impl Proxy {
+    /// `POD.NAMESPACE`, as istioctl names proxies.
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.id.name, self.id.namespace)
+    }
+
+    /// How it stands with each type.
+    pub fn standings(&self) -> BTreeMap<String, Standing> {
+        lock(&self.types).clone()
+    }
+}
+
+impl Place {
+    /// The proxy.
+    pub fn proxy(&self) -> &Arc<Proxy> {
+        &self.proxy
+    }
+
+    /// Notes what it asks for.
+    pub fn wants(&self, type_url: &str, wanted: &Wanted) {
+        let mut types = lock(&self.proxy.types);
+        let standing = types.entry(type_url.to_owned()).or_default();
+        if standing.wanted != *wanted {
+            standing.wanted = wanted.clone();
+        }
+    }
+
+    /// Notes how it stands after something was sent or heard.
+    pub fn note(&self, type_url: &str, record: &Record) {
+        let mut types = lock(&self.proxy.types);
+        let standing = types.entry(type_url.to_owned()).or_default();
+        let now = Some(SystemTime::now());
+        if standing.record.sent != record.sent {
+            standing.sent = now;
+        }
+        if standing.record.accepted != record.accepted {
+            standing.accepted = now;
+        }
+        let refuses = |r: &Record| i64::from(r.rejection.is_some());
+        self.proxies.metrics.refusing(type_url, refuses(record) - refuses(&standing.record));
+        standing.record = record.clone();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.proxies.all).by_number.remove(&self.number);
+        self.proxies.metrics.connected(-1);
+        for (type_url, standing) in lock(&self.proxy.types).iter() {
+            self.proxies.metrics.refusing(type_url, -i64::from(standing.record.rejection.is_some()));
+        }
+    }
+}
