@@ -8,39 +8,79 @@ use serde_json::Value;
 
 use crate::{config::Kind, issue::FieldPath};
 
-/// Kind and field; `[]` is every element of a list or every value of a map.
-const TABLE: &[(Kind, &str)] = &[
+/// Kind, field, and which values count; `[]` is every element of a list or every value of a map.
+const TABLE: &[(Kind, &str, fn(&Value) -> bool)] = &[
     // Gateways are not programmed yet.
-    (Kind::Gateway, "spec.servers"),
-    (Kind::VirtualService, "spec.http[].match[].statPrefix"),
+    (Kind::Gateway, "spec.servers", says_something),
+    (Kind::VirtualService, "spec.gateways[]", is_no_sidecar),
+    // Retries go to any locality.
+    (Kind::VirtualService, "spec.http[].retries.retryRemoteLocalities", says_something),
     // As in Istio.
-    (Kind::VirtualService, "spec.tcp[].match[].sourceSubnet"),
-    // Sidecars have one way in and out.
-    (Kind::Sidecar, "spec.ingress[].tls"),
-    (Kind::Sidecar, "spec.ingress[].captureMode"),
-    (Kind::Sidecar, "spec.egress[].captureMode"),
-    // Nothing checks what a workload of a group or an entry says of its health.
-    (Kind::WorkloadGroup, "spec.probe"),
-    (Kind::EnvoyFilter, "spec"),
-    (Kind::WasmPlugin, "spec"),
+    (Kind::VirtualService, "spec.tcp[].match[].sourceSubnet", says_something),
+    // What comes in arrives by redirection, at every address of the workload.
+    (Kind::Sidecar, "spec.ingress[].captureMode", says_something),
+    (Kind::Sidecar, "spec.ingress[].bind", says_something),
+    // Workloads do not register themselves yet.
+    (Kind::WorkloadGroup, "spec", says_something),
+    (Kind::EnvoyFilter, "spec", says_something),
+    (Kind::WasmPlugin, "spec", says_something),
     // Proxies log by the settings of the mesh.
-    (Kind::Telemetry, "spec.targetRef"),
-    (Kind::Telemetry, "spec.targetRefs"),
-    (Kind::Telemetry, "spec.accessLogging"),
-    (Kind::Telemetry, "spec.metrics"),
-    (Kind::Telemetry, "spec.tracing"),
+    (Kind::Telemetry, "spec.targetRef", says_something),
+    (Kind::Telemetry, "spec.targetRefs", says_something),
+    (Kind::Telemetry, "spec.accessLogging", says_something),
+    (Kind::Telemetry, "spec.metrics", says_something),
+    (Kind::Telemetry, "spec.tracing", says_something),
+    (Kind::MeshConfig, "ca", says_something),
+    (Kind::MeshConfig, "caCertificates", says_something),
+    (Kind::MeshConfig, "certificates", says_something),
+    (Kind::MeshConfig, "configSources", says_something),
+    (Kind::MeshConfig, "defaultProviders", says_something),
+    (Kind::MeshConfig, "discoverySelectors", says_something),
+    (Kind::MeshConfig, "enableAutoMtls", says_something),
+    (Kind::MeshConfig, "enableEnvoyAccessLogService", says_something),
+    (Kind::MeshConfig, "enableTracing", says_something),
+    (Kind::MeshConfig, "extensionProviders", says_something),
+    (Kind::MeshConfig, "inboundClusterStatName", says_something),
+    (Kind::MeshConfig, "ingressClass", says_something),
+    (Kind::MeshConfig, "ingressControllerMode", says_something),
+    (Kind::MeshConfig, "ingressSelector", says_something),
+    (Kind::MeshConfig, "ingressService", says_something),
+    (Kind::MeshConfig, "meshMTLS", says_something),
+    (Kind::MeshConfig, "outboundClusterStatName", says_something),
+    (Kind::MeshConfig, "proxyHttpPort", says_something),
+    (Kind::MeshConfig, "serviceSettings", says_something),
+    (Kind::MeshConfig, "tlsDefaults", says_something),
+    (Kind::MeshConfig, "trustDomainAliases", says_something),
+    (Kind::MeshConfig, "verifyCertificateAtClient", says_something),
+    (Kind::MeshConfig, "defaultConfig.customConfigFile", says_something),
+    (Kind::MeshConfig, "defaultConfig.envoyAccessLogService", says_something),
+    (Kind::MeshConfig, "defaultConfig.envoyMetricsService", says_something),
+    (Kind::MeshConfig, "defaultConfig.extraStatTags", says_something),
+    (Kind::MeshConfig, "defaultConfig.gatewayTopology", says_something),
+    (Kind::MeshConfig, "defaultConfig.privateKeyProvider", says_something),
+    (Kind::MeshConfig, "defaultConfig.proxyBootstrapTemplatePath", says_something),
+    (Kind::MeshConfig, "defaultConfig.proxyHeaders", says_something),
+    (Kind::MeshConfig, "defaultConfig.proxyStatsMatcher", says_something),
+    (Kind::MeshConfig, "defaultConfig.runtimeValues", says_something),
+    (Kind::MeshConfig, "defaultConfig.statsdUdpAddress", says_something),
+    (Kind::MeshConfig, "defaultConfig.tracing", says_something),
+    (Kind::MeshConfig, "defaultConfig.zipkinAddress", says_something),
 ];
 
 /// The fields of an object that are set and without effect.
 pub(crate) fn of(kind: Kind, object: &Value) -> Vec<FieldPath> {
     let mut found = Vec::new();
-    for (_, path) in TABLE.iter().filter(|row| row.0 == kind) {
-        walk(object, path, FieldPath::default(), &mut found);
+    for (_, path, counts) in TABLE.iter().filter(|row| row.0 == kind) {
+        walk(object, path, FieldPath::default(), &mut |path, value| {
+            if counts(value) {
+                found.push(path);
+            }
+        });
     }
     found
 }
 
-fn walk(value: &Value, pattern: &str, path: FieldPath, found: &mut Vec<FieldPath>) {
+fn walk(value: &Value, pattern: &str, path: FieldPath, found: &mut dyn FnMut(FieldPath, &Value)) {
     if let Some(rest) = pattern.strip_prefix("[]") {
         let rest = rest.strip_prefix('.').unwrap_or(rest);
         match value {
@@ -59,9 +99,7 @@ fn walk(value: &Value, pattern: &str, path: FieldPath, found: &mut Vec<FieldPath
         return;
     }
     if pattern.is_empty() {
-        if !says_nothing(value) {
-            found.push(path);
-        }
+        found(path, value);
         return;
     }
     let end = pattern.find(['.', '[']).unwrap_or(pattern.len());
@@ -71,14 +109,18 @@ fn walk(value: &Value, pattern: &str, path: FieldPath, found: &mut Vec<FieldPath
     }
 }
 
-/// As in protobuf's JSON: `null` and a type's zero are as good as absent.
-fn says_nothing(value: &Value) -> bool {
+/// As in protobuf's JSON `null` and a type's zero are as good as absent.
+fn says_something(value: &Value) -> bool {
     match value {
-        Value::Null => true,
-        Value::Bool(b) => !b,
-        Value::Number(n) => n.as_f64() == Some(0.0),
-        Value::String(s) => s.is_empty(),
-        Value::Array(list) => list.is_empty(),
-        Value::Object(_) => false,
+        Value::Null => false,
+        Value::Bool(b) => *b,
+        Value::Number(n) => n.as_f64() != Some(0.0),
+        Value::String(s) => !s.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(_) => true,
     }
+}
+
+fn is_no_sidecar(gateway: &Value) -> bool {
+    gateway != "mesh"
 }

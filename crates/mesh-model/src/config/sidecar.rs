@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use mesh_types::{Hostname, Labels, Protocol};
 
-use super::{ConnectionPool, Destination, OutboundPolicyMode, PortNumber, ServerTls};
+use super::{ConnectionPool, Destination, OutboundPolicyMode, PortNumber};
 
 /// Settings of sidecars of a namespace.
 ///
@@ -34,8 +34,6 @@ pub struct SidecarIngress {
     pub capture_mode: CaptureMode,
     /// Absent: the workload's address and the same port.
     pub default_endpoint: Option<DefaultEndpoint>,
-    /// TLS that the sidecar ends.
-    pub tls: Option<ServerTls>,
     /// Over the Sidecar's.
     pub connection_pool: Option<ConnectionPool>,
 }

@@ -11,7 +11,6 @@ use super::{
     at::At,
     gateway::{UNIX, check_bind, protocol},
     mesh::outbound_mode,
-    tls::server_tls,
     traffic_policy::connection_pool,
     words::{destination, dns_label, host, port, said, unix_path, workload_selector},
 };
@@ -63,7 +62,11 @@ pub(super) fn sidecar(given: &istio_api::Sidecar, at: &At<'_>) -> Sidecar {
 }
 
 fn ingress(given: &api::IstioIngressListener, at: &At<'_>) -> Option<SidecarIngress> {
-    let tls = given.tls.as_ref().map(|tls| ingress_tls(tls, &at.field("tls")));
+    if given.tls.is_some() {
+        // Passing TLS on unopened would let in the clients that it is there to keep out.
+        at.field("tls")
+            .error("this version does not end TLS of what comes in", "remove it, and end TLS in the application");
+    }
     let pool_at = &at.field("connectionPool");
     let connection_pool = given.connection_pool.as_ref().map(|p| connection_pool(p, pool_at));
     let default_endpoint = default_endpoint(&given.default_endpoint, &at.field("defaultEndpoint"));
@@ -87,23 +90,8 @@ fn ingress(given: &api::IstioIngressListener, at: &At<'_>) -> Option<SidecarIngr
         bind: said(&given.bind),
         capture_mode: capture_mode(given.capture_mode),
         default_endpoint,
-        tls,
         connection_pool,
     })
-}
-
-fn ingress_tls(tls: &istio_api::gateway::ServerTlsSettings, at: &At<'_>) -> crate::config::ServerTls {
-    use istio_api::gateway::ServerTlsMode as Mode;
-    let unsupported = [
-        ("subjectAltNames", !tls.subject_alt_names.is_empty()),
-        ("httpsRedirect", tls.https_redirect),
-        ("credentialName", !tls.credential_name.is_empty()),
-        ("mode", matches!(tls.mode, Mode::IstioMutual | Mode::AutoPassthrough)),
-    ];
-    for (field, _) in unsupported.iter().filter(|(_, set)| *set) {
-        at.field(field).error("a sidecar cannot do that for what comes in", "use a SIMPLE or MUTUAL mode with files");
-    }
-    server_tls(tls, at)
 }
 
 fn sidecar_port(given: &api::SidecarPort, may_be_unix: bool, at: &At<'_>) -> Option<SidecarPort> {

@@ -28,7 +28,9 @@ defaultServiceExportTo: ['.']
 extensionProviders: [{name: otel, opentelemetry: {service: a, port: 4317}}]
 defaultConfig: {discoveryAddress: 'istiod.other.svc:15012', concurrency: 2, tracing: {sampling: 100}, proxyMetadata: {A: b}}
 ";
-    let mesh = parse_mesh(&yaml(text), &ParseContext::default()).unwrap().config;
+    let parsed = parse_mesh(&yaml(text), &ParseContext::default()).unwrap();
+    assert_eq!(parsed.without_effect, ["extensionProviders".into(), "defaultConfig.tracing".into()]);
+    let mesh = parsed.config;
     assert_eq!(mesh.outbound_policy, OutboundPolicyMode::RegistryOnly);
     assert_eq!((mesh.connect_timeout, mesh.trust_domain.as_str()), (Duration::from_secs(3), "example.org"));
     assert!(!mesh.enable_auto_mtls && !mesh.default_service_export_to.is_public());

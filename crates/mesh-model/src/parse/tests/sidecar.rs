@@ -39,8 +39,8 @@ fn bad_sidecars() {
             ),
             (
                 "{ingress: [{port: {number: 80}, tls: {mode: SIMPLE, credentialName: c}}]}",
-                "spec.ingress[0].tls.credentialName",
-                "cannot do that",
+                "spec.ingress[0].tls",
+                "does not end TLS",
             ),
             ("{egress: [{}]}", "spec.egress[0].hosts", "reaches no host"),
             ("{egress: [{hosts: [a.b]}]}", "spec.egress[0].hosts[0]", "names no namespace"),
