@@ -13,12 +13,14 @@
 //! Start reading at [`Admin`].
 
 mod admin;
+mod causes;
 mod drain;
 mod logs;
 mod metrics;
 mod readiness;
 
 pub use admin::{Admin, VERSION, bind, local_only, serve};
+pub use causes::causes;
 pub use drain::Drain;
 pub use logs::{LogError, LogHandle, LogOptions, start as start_logs};
 pub use metrics::{CONTENT_TYPE, Metrics};
