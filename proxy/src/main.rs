@@ -1,3 +1,17 @@
-//! proxy
+//! lateen-proxy (also called pilot-agent): see the library's page.
 
-fn main() {}
+use std::env;
+
+use anyhow::Result;
+use clap::Parser;
+use proxy::agent::{Cli, Task, ask, run, wait};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    match Cli::parse().task {
+        Task::Proxy(options) => run(options, env::vars().collect()).await?,
+        Task::Request(request) => ask(&request).await?,
+        Task::Wait(patience) => wait(&patience).await?,
+    }
+    Ok(())
+}

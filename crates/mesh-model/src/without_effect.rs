@@ -9,9 +9,7 @@ use serde_json::Value;
 use crate::{config::Kind, issue::FieldPath};
 
 /// Kind, field, and which values count; `[]` is every element of a list or every value of a map.
-type Row = (Kind, &'static str, fn(&Value) -> bool);
-
-const TABLE: &[Row] = &[
+const TABLE: &[(Kind, &str, fn(&Value) -> bool)] = &[
     // Gateways are not programmed yet.
     (Kind::Gateway, "spec.servers", says_something),
     (Kind::VirtualService, "spec.gateways[]", is_no_sidecar),

@@ -1,0 +1,146 @@
+//! The agent: what a pod's proxy container runs.
+
+use std::{collections::BTreeMap, fs, future::Future, io, path::PathBuf, sync::Arc};
+
+use mesh_bootstrap::{Admin, Drain, LogError, LogOptions, bind, serve, start_logs};
+use mesh_identity::Settings as IdentitySettings;
+use mesh_pki::KeyKind;
+use tokio::net::UnixListener;
+
+mod bootstrap;
+mod commands;
+mod drain;
+mod envoy;
+mod http;
+mod merge;
+mod metrics;
+mod node;
+mod pod_info;
+mod probe;
+mod proxy_config;
+mod ready;
+mod relay;
+mod sds;
+mod settings;
+mod status;
+#[cfg(test)]
+mod testing;
+
+pub use commands::{AskError, Cli, ProxyOptions, Request, Role, Task, Wait, ask, wait};
+pub use settings::{BadSettings, DataPlane, Settings};
+
+pub use envoy::EnvoyError;
+pub use http::CallError;
+pub use relay::RelayError;
+
+use envoy::Envoy;
+use metrics::AgentMetrics;
+use status::Status;
+
+/// Why the agent ends before it is asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// What it was told makes no sense.
+    #[error("the proxy's settings are wrong")]
+    Settings(#[from] BadSettings),
+    /// No logs.
+    #[error("logs cannot be started")]
+    Logs(#[from] LogError),
+    /// No data plane.
+    #[error("this build has no data plane of its own; annotate the pod with `lateen.io/data-plane: envoy`")]
+    NoDataPlane,
+    /// No signals.
+    #[error("signals cannot be listened to")]
+    Signals(#[source] io::Error),
+    /// No sockets for the data plane.
+    #[error("socket {path} cannot be made")]
+    Socket {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The agent's port.
+    #[error("port {port} cannot be listened on")]
+    Port {
+        /// Which.
+        port: u16,
+        /// Why.
+        source: io::Error,
+    },
+    /// No way to pilot.
+    #[error("the data plane cannot be connected to pilot")]
+    Relay(#[from] RelayError),
+    /// Envoy failed.
+    #[error("the data plane failed")]
+    Envoy(#[from] EnvoyError),
+}
+
+/// Runs the proxy until SIGTERM, `/quitquitquit`, or the end of the data plane.
+///
+/// # Errors
+/// The settings are wrong, a port is taken, or the data plane failed: the container is to be restarted.
+pub async fn run(options: ProxyOptions, environment: BTreeMap<String, String>) -> Result<(), AgentError> {
+    let logs = LogOptions { filter: options.log_filter(), json: options.log_as_json };
+    let admin = Admin::new("proxy", Some(start_logs(&logs)?));
+    let settings = Arc::new(Settings::new(&options, &environment)?);
+    if settings.data_plane != DataPlane::Envoy {
+        return Err(AgentError::NoDataPlane);
+    }
+    with_envoy(settings, admin).await
+}
+
+/// The agent around stock Envoy. They live and die together.
+async fn with_envoy(settings: Arc<Settings>, admin: Admin) -> Result<(), AgentError> {
+    let drain = Drain::on_signals().map_err(AgentError::Signals)?;
+    let credentials = mesh_identity::start(identity(&settings));
+    let metrics = AgentMetrics::new(&admin.metrics, &credentials);
+    let xds = listen(settings.xds_socket())?;
+    tokio::spawn(relay::serve(xds, credentials.clone(), settings.discovery.clone(), metrics.clone())?);
+    let secrets = listen(settings.sds_socket())?;
+    spawn_logged("secrets are no longer served", sds::serve(secrets, credentials.clone()));
+
+    let status = Status::new(Arc::clone(&settings), admin.metrics.clone(), metrics, drain.clone());
+    let port = settings.ports.status;
+    let listener = bind(port).await.map_err(|source| AgentError::Port { port, source })?;
+    // Served to the end: the kubelet and preStop hooks still ask while the data plane drains.
+    spawn_logged("the agent's port is no longer served", serve(listener, status.router(), Drain::new()));
+
+    let bootstrap = bootstrap::render(&settings, &node::node(&settings));
+    let mut envoy = Envoy::start(&settings, &bootstrap)?;
+    tokio::select! {
+        exit = envoy.exited() => return Err(EnvoyError::Ended(exit?).into()),
+        () = drain.requested() => {}
+    }
+    tokio::select! {
+        exit = envoy.exited() => tracing::warn!(exit = %exit?, "Envoy ended before it was drained"),
+        () = drain::drain(&settings) => envoy.stop().await?,
+    }
+    Ok(())
+}
+
+fn identity(settings: &Settings) -> IdentitySettings {
+    IdentitySettings {
+        ca: settings.ca.clone(),
+        id: settings.id.clone(),
+        cluster: settings.cluster.clone(),
+        token_file: settings.token_file(),
+        root_file: settings.root_file(),
+        key: KeyKind::default(),
+        lifetime: settings.certificate_lifetime,
+    }
+}
+
+fn listen(path: PathBuf) -> Result<UnixListener, AgentError> {
+    let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+    folder.and_then(|()| relay::listen(&path)).map_err(|source| AgentError::Socket { path, source })
+}
+
+fn spawn_logged(what: &'static str, task: impl Future<Output = io::Result<()>> + Send + 'static) {
+    tokio::spawn(async move {
+        match task.await {
+            Ok(()) => tracing::warn!(what),
+            Err(error) => tracing::error!(%error, what),
+        }
+    });
+}
