@@ -54,10 +54,13 @@ impl Campaign {
         let mut seen = Seen::default();
         let mut renewed: Option<Instant> = None;
         loop {
-            match self.look(&mut seen).await {
-                Ok(true) => renewed = Some(Instant::now()),
-                Ok(false) => renewed = None,
-                Err(error) => {
+            let asked = Instant::now();
+            // A request that hangs must not hide that the lease ran out.
+            match time::timeout(GIVE_UP / 2, self.look(&mut seen)).await {
+                Err(_) => tracing::warn!(lease = self.name, "looking at the lease took too long"),
+                Ok(Ok(true)) => renewed = Some(asked),
+                Ok(Ok(false)) => renewed = None,
+                Ok(Err(error)) => {
                     tracing::warn!(
                         lease = self.name,
                         error = &error as &dyn std::error::Error,
@@ -81,9 +84,7 @@ impl Campaign {
 
     /// Looks at the lease and does what is due. True: it is ours.
     async fn look(&self, seen: &mut Seen) -> Result<bool, kube::Error> {
-        // A request that hangs must not hide that the lease ran out.
-        let current = time::timeout(GIVE_UP / 2, self.api.get_opt(&self.name)).await;
-        let current = current.map_err(|late| kube::Error::Service(late.into()))??;
+        let current = self.api.get_opt(&self.name).await?;
         let spec = current.as_ref().and_then(|lease| lease.spec.as_ref());
         let step = decide(spec, seen, &self.me, Instant::now());
         let now = MicroTime(Timestamp::now());

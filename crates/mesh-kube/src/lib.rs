@@ -1,6 +1,7 @@
 //! What Lateen's programs need of Kubernetes: to follow objects, to answer webhooks, to agree on a leader, to write status.
 //!
-//! It is a thin layer over `kube`: no caches, no controllers, no opinion on what objects mean.
+//! It is a thin layer over `kube`: no caches, no controllers, no opinion on what objects mean. `kube::Resource` is
+//! implemented once in this house, for [`Object`], over the kinds of `istio-api`.
 //!
 //! ```text
 //!   API server ──list, watch──► informer::changes ──► Applied │ Deleted │ Listed │ Absent
@@ -14,7 +15,9 @@
 pub mod admission;
 pub mod informer;
 pub mod lease;
+mod object;
 pub mod status;
 pub mod webhook;
 
 pub use informer::{Change, Key};
+pub use object::Object;

@@ -1,0 +1,86 @@
+//! What the sources (a cluster, a folder) tell the [`crate::world::World`].
+
+use k8s_openapi::api::{
+    core::v1::{ConfigMap, Namespace, Node, Pod, Service},
+    discovery::v1::EndpointSlice,
+};
+use mesh_kube::Key;
+use mesh_model::config::Kind;
+use serde_json::Value;
+
+/// The kinds of configuration that are read, in the order of the reference.
+pub const KINDS: [Kind; 14] = [
+    Kind::VirtualService,
+    Kind::DestinationRule,
+    Kind::Gateway,
+    Kind::ServiceEntry,
+    Kind::Sidecar,
+    Kind::WorkloadEntry,
+    Kind::WorkloadGroup,
+    Kind::ProxyConfig,
+    Kind::EnvoyFilter,
+    Kind::PeerAuthentication,
+    Kind::RequestAuthentication,
+    Kind::AuthorizationPolicy,
+    Kind::Telemetry,
+    Kind::WasmPlugin,
+];
+
+/// A set of objects that is listed and followed as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Collection {
+    /// Services.
+    Services,
+    /// EndpointSlices.
+    Slices,
+    /// Pods.
+    Pods,
+    /// Nodes.
+    Nodes,
+    /// Namespaces.
+    Namespaces,
+    /// The ConfigMap that holds the mesh's settings.
+    Mesh,
+    /// Objects of one kind of configuration.
+    Config(Kind),
+}
+
+impl Collection {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        use Collection::{Config, Mesh, Namespaces, Nodes, Pods, Services, Slices};
+        [Services, Slices, Pods, Nodes, Namespaces, Mesh].into_iter().chain(KINDS.map(Config))
+    }
+}
+
+/// An object of some collection.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Object {
+    /// A Service.
+    Service(Box<Service>),
+    /// An EndpointSlice.
+    Slice(Box<EndpointSlice>),
+    /// A Pod.
+    Pod(Box<Pod>),
+    /// A Node.
+    Node(Box<Node>),
+    /// A Namespace.
+    Namespace(Box<Namespace>),
+    /// The ConfigMap that holds the mesh's settings.
+    Mesh(Box<ConfigMap>),
+    /// An object of configuration as JSON, with apiVersion and kind.
+    Config(Kind, Value),
+}
+
+/// Something that a source saw.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// An object is new or changed.
+    Applied(Object),
+    /// An object is gone.
+    Deleted(Collection, Key),
+    /// All objects of the collection were told once.
+    Complete(Collection),
+    /// What is wrong with something that is no object yet, such as a file; nothing: it is right again.
+    Noted(String, Vec<String>),
+}

@@ -1,0 +1,262 @@
+//! The one writer: takes inputs in, keeps what records are made of, and publishes what follows.
+//!
+//! No IO here. An input changes one resource at once, or marks what depends on it (a node's pods, a service's
+//! endpoints); [`World::settle`] makes what is marked.
+
+mod objects;
+mod workloads;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use istio_api::Shaped;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use mesh_kube::Key;
+use mesh_model::{config::Kind, parse::ParseContext};
+use mesh_proto::{registry, type_url};
+use serde_json::Value;
+
+pub use objects::{Finding, Report};
+use workloads::Workloads;
+
+use crate::{
+    input::{Collection, Input, KINDS, Object},
+    published::Published,
+    record::record,
+    registry::{endpoints, mesh, namespace, service},
+};
+
+/// Name of the one resource of the mesh's settings.
+const MESH: &str = "istio";
+
+/// Namespace and name of a Service.
+type ServiceName = (String, String);
+
+/// Everything that galley knows.
+#[derive(Debug)]
+pub struct World {
+    context: ParseContext,
+    now: Published,
+    awaited: BTreeSet<Collection>,
+    /// By service, then by name of the slice.
+    slices: BTreeMap<ServiceName, BTreeMap<String, EndpointSlice>>,
+    service_of_slice: HashMap<Key, ServiceName>,
+    workloads: Workloads,
+    dirty_services: BTreeSet<ServiceName>,
+    reports: Vec<Report>,
+    is_changed: bool,
+}
+
+impl World {
+    /// A world that waits for all collections. `context` completes the names of services and short hosts.
+    pub fn new(context: ParseContext) -> Self {
+        let records = [
+            type_url::SERVICE,
+            type_url::ENDPOINTS,
+            type_url::WORKLOAD,
+            type_url::NAMESPACE,
+            type_url::REGISTRY_SECRET,
+            type_url::MESH_CONFIG,
+        ];
+        let types = records.map(str::to_owned).into_iter().chain(KINDS.map(crate::config::type_url_of));
+        let now =
+            Published { types: types.map(|type_url| (type_url, Arc::default())).collect(), ..Published::default() };
+        let mut world = Self {
+            context,
+            now,
+            awaited: Collection::all().collect(),
+            slices: BTreeMap::new(),
+            service_of_slice: HashMap::new(),
+            workloads: Workloads::default(),
+            dirty_services: BTreeSet::new(),
+            reports: Vec::new(),
+            is_changed: false,
+        };
+        // Readers count on the settings being there, also when nobody wrote any.
+        world.settings(&Value::Object(serde_json::Map::new()));
+        world
+    }
+
+    /// Takes an input in.
+    pub fn hear(&mut self, input: Input) {
+        match input {
+            Input::Applied(object) => self.apply(object),
+            Input::Deleted(collection, key) => self.delete(collection, &key),
+            Input::Complete(collection) => {
+                self.awaited.remove(&collection);
+            }
+            Input::Noted(what, issues) => self.say(&what, issues),
+        }
+    }
+
+    /// What is not listed yet.
+    pub fn awaited(&self) -> &BTreeSet<Collection> {
+        &self.awaited
+    }
+
+    /// What is said of objects since this was last called; for their status.
+    pub fn take_reports(&mut self) -> Vec<Report> {
+        std::mem::take(&mut self.reports)
+    }
+
+    /// Makes what depends on what was heard. Some: it differs from what was given out before.
+    pub fn settle(&mut self) -> Option<Published> {
+        for (name, workload) in self.workloads.take_changed() {
+            match workload {
+                Some(workload) => self.set(type_url::WORKLOAD, &name, &workload),
+                None => self.remove(type_url::WORKLOAD, &name),
+            }
+        }
+        if self.workloads.take_addresses_changed() {
+            let unnamed = self.slices.iter().filter(|(_, slices)| slices.values().any(endpoints::needs_addresses));
+            self.dirty_services.extend(unnamed.map(|(name, _)| name.clone()));
+        }
+        for name in std::mem::take(&mut self.dirty_services) {
+            self.make_endpoints(&name);
+        }
+        if self.awaited.is_empty() && !self.now.is_complete {
+            self.now.is_complete = true;
+            self.is_changed = true;
+        }
+        std::mem::take(&mut self.is_changed).then(|| self.now.clone())
+    }
+
+    fn apply(&mut self, object: Object) {
+        match object {
+            Object::Service(service) => {
+                let service = service::record(&service, &self.context.domain);
+                self.set(type_url::SERVICE, &service.host, &service);
+            }
+            Object::Slice(slice) => self.apply_slice(*slice),
+            Object::Pod(pod) => self.workloads.apply(&pod),
+            Object::Node(node) => self.workloads.apply_node(&node),
+            Object::Namespace(object) => {
+                let record = namespace::record(&object);
+                self.set(type_url::NAMESPACE, &record.name, &record);
+                if self.now.namespaces.get(&record.name) != Some(&record.labels) {
+                    Arc::make_mut(&mut self.now.namespaces).insert(record.name, record.labels);
+                }
+            }
+            Object::Mesh(map) => self.apply_mesh(&map),
+            Object::Config(kind, object) => self.apply_config(kind, &object),
+        }
+    }
+
+    fn delete(&mut self, collection: Collection, key: &Key) {
+        match collection {
+            Collection::Services => {
+                let host = service::host(&key.name, &key.namespace, &self.context.domain);
+                self.remove(type_url::SERVICE, &host);
+            }
+            Collection::Slices => self.delete_slice(key),
+            Collection::Pods => self.workloads.delete(key),
+            Collection::Nodes => self.workloads.delete_node(&key.name),
+            Collection::Namespaces => {
+                self.remove(type_url::NAMESPACE, &key.name);
+                Arc::make_mut(&mut self.now.namespaces).remove(&key.name);
+            }
+            // Without a ConfigMap the defaults hold.
+            Collection::Mesh => self.settings(&Value::Object(serde_json::Map::new())),
+            Collection::Config(kind) => self.delete_config(kind, key),
+        }
+    }
+
+    fn apply_slice(&mut self, mut slice: EndpointSlice) {
+        let key = Key::of(&slice);
+        let Some(service) = endpoints::service_of(&slice) else { return self.delete_slice(&key) };
+        let service = (key.namespace.clone(), service.to_owned());
+        if self.service_of_slice.get(&key).is_some_and(|before| *before != service) {
+            self.delete_slice(&key);
+        }
+        // Bookkeeping that is larger than the slice.
+        slice.metadata.managed_fields = None;
+        slice.metadata.annotations = None;
+        self.dirty_services.insert(service.clone());
+        self.service_of_slice.insert(key.clone(), service.clone());
+        self.slices.entry(service).or_default().insert(key.name, slice);
+    }
+
+    fn delete_slice(&mut self, key: &Key) {
+        let Some(service) = self.service_of_slice.remove(key) else { return };
+        if let Some(slices) = self.slices.get_mut(&service) {
+            slices.remove(&key.name);
+            if slices.is_empty() {
+                self.slices.remove(&service);
+            }
+        }
+        self.dirty_services.insert(service);
+    }
+
+    fn make_endpoints(&mut self, service: &ServiceName) {
+        let (namespace, name) = service;
+        let host = service::host(name, namespace, &self.context.domain);
+        let Some(slices) = self.slices.get(service) else { return self.remove(type_url::ENDPOINTS, &host) };
+        let workload_at = |address: &str| self.workloads.at(address);
+        let endpoints = endpoints::record(&host, namespace, slices.values(), workload_at);
+        self.set(type_url::ENDPOINTS, &host, &endpoints);
+    }
+
+    fn set<M: prost::Name>(&mut self, type_url: &str, name: &str, message: &M) {
+        self.is_changed |= self.now.set(type_url, record(name, message));
+    }
+
+    fn remove(&mut self, type_url: &str, name: &str) {
+        self.is_changed |= self.now.remove(type_url, name);
+    }
+
+    fn apply_mesh(&mut self, map: &k8s_openapi::api::core::v1::ConfigMap) {
+        const OBJECT: &str = "ConfigMap/istio";
+        let settings = match mesh::settings(map) {
+            Ok(settings) => settings,
+            Err(error) => return self.keep_settings(OBJECT, vec![crate::chain(&error)]),
+        };
+        match mesh_model::parse::parse_mesh(&settings, &self.context) {
+            Ok(parsed) => {
+                for warning in &parsed.warnings {
+                    tracing::warn!(%warning, "the mesh's settings");
+                }
+                if !parsed.without_effect.is_empty() {
+                    tracing::warn!(fields = objects::paths(&parsed.without_effect), "mesh settings without effect");
+                }
+                self.say(OBJECT, Vec::new());
+                self.settings(&settings);
+            }
+            Err(issues) => self.keep_settings(OBJECT, issues.iter().map(ToString::to_string).collect()),
+        }
+    }
+
+    /// A mistake in the mesh's settings must not throw the whole mesh back to its defaults: the last good ones stay.
+    fn keep_settings(&mut self, object: &str, issues: Vec<String>) {
+        tracing::error!(issues = issues.join("; "), "the mesh's settings are wrong; the last good ones stay");
+        self.say(object, issues);
+    }
+
+    fn settings(&mut self, settings: &Value) {
+        self.set(type_url::MESH_CONFIG, MESH, &registry::MeshConfig { json: settings.to_string() });
+        match istio_api::MeshConfig::read(settings, "") {
+            Ok(read) => self.now.mesh = Arc::new(read.value),
+            // They parsed, so they can be read; if not, injection keeps what it had.
+            Err(findings) => tracing::error!(?findings, "the mesh's settings parse and cannot be read"),
+        }
+    }
+
+    /// Notes what is wrong with an object; nothing: it is right.
+    fn say(&mut self, object: &str, issues: Vec<String>) {
+        let said = self.now.issues.get(object);
+        if said.map_or(issues.is_empty(), |said| *said == issues) {
+            return;
+        }
+        self.is_changed = true;
+        let all = Arc::make_mut(&mut self.now.issues);
+        if issues.is_empty() { drop(all.remove(object)) } else { drop(all.insert(object.to_owned(), issues)) }
+    }
+
+    fn name_of(kind: Kind, key: &Key) -> String {
+        format!("{kind}/{key}")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! Objects of configuration in the world: those that parse are served, all are reported on.
+
+use std::sync::Arc;
+
+use injector::ProxyConfigObject;
+use istio_api::{ProxyConfig, Shaped};
+use mesh_kube::{Key, status::Condition};
+use mesh_model::{
+    config::Kind,
+    issue::{FieldPath, Issue},
+};
+use serde_json::Value;
+
+use super::World;
+use crate::config::{self, Judgement};
+
+/// What is to be said in an object's status.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Its kind.
+    pub kind: Kind,
+    /// Where it is.
+    pub key: Key,
+    /// None: it is gone.
+    pub finding: Option<Finding>,
+}
+
+/// What was found of one version of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// Of the object that was read.
+    pub resource_version: String,
+    /// Its status as it was read.
+    pub status: Option<Value>,
+    /// What should stand there.
+    pub conditions: Vec<Condition>,
+}
+
+impl World {
+    pub(super) fn apply_config(&mut self, kind: Kind, object: &Value) {
+        let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default().to_owned();
+        let key = Key { namespace: text("namespace"), name: text("name") };
+        let judgement = config::judge(object, &self.context);
+        let type_url = config::type_url_of(kind);
+        let issues = match &judgement {
+            Judgement::Accepted { .. } => {
+                if self.now.set(&type_url, config::resource(kind, object)) {
+                    self.is_changed = true;
+                    self.keep_proxy_config(kind, &key, Some(&object["spec"]));
+                }
+                Vec::new()
+            }
+            Judgement::Refused(issues) => {
+                self.is_changed |= self.now.remove(&type_url, &key.to_string());
+                self.keep_proxy_config(kind, &key, None);
+                issues.iter().map(ToString::to_string).collect()
+            }
+        };
+        if !issues.is_empty() {
+            tracing::warn!(
+                object = Self::name_of(kind, &key),
+                issues = issues.join("; "),
+                "refused; the rest flows on"
+            );
+        }
+        self.say(&Self::name_of(kind, &key), issues);
+        let generation = object["metadata"]["generation"].as_i64().unwrap_or_default();
+        let finding = Finding {
+            resource_version: text("resourceVersion"),
+            status: object.get("status").cloned(),
+            conditions: conditions(&judgement, generation),
+        };
+        self.reports.push(Report { kind, key, finding: Some(finding) });
+    }
+
+    pub(super) fn delete_config(&mut self, kind: Kind, key: &Key) {
+        self.is_changed |= self.now.remove(&config::type_url_of(kind), &key.to_string());
+        self.keep_proxy_config(kind, key, None);
+        self.say(&Self::name_of(kind, key), Vec::new());
+        self.reports.push(Report { kind, key: key.clone(), finding: None });
+    }
+
+    /// Injection reads ProxyConfigs itself, before a proxy is there that pilot could tell.
+    fn keep_proxy_config(&mut self, kind: Kind, key: &Key, spec: Option<&Value>) {
+        if kind != Kind::ProxyConfig {
+            return;
+        }
+        let all = Arc::make_mut(&mut self.now.proxy_configs);
+        // It parsed, so it can be read.
+        match spec.and_then(|spec| ProxyConfig::read(spec, "spec").ok()).map(|read| read.value) {
+            Some(spec) => {
+                drop(all.insert(key.to_string(), ProxyConfigObject { namespace: key.namespace.clone(), spec }))
+            }
+            None => drop(all.remove(&key.to_string())),
+        }
+    }
+}
+
+/// `Accepted`: it counts. `Honoured`: all of it does.
+fn conditions(judgement: &Judgement, observed_generation: i64) -> Vec<Condition> {
+    let condition = |kind, is_true, reason, message| Condition { kind, is_true, reason, message, observed_generation };
+    match judgement {
+        Judgement::Refused(issues) => vec![
+            condition("Accepted", false, "Invalid", lines(issues)),
+            condition(
+                "Honoured",
+                false,
+                "NotAccepted",
+                "the object is refused, so none of it has an effect".to_owned(),
+            ),
+        ],
+        Judgement::Accepted { warnings, without_effect } => {
+            let accepted = if warnings.is_empty() {
+                condition("Accepted", true, "Valid", "the object counts".to_owned())
+            } else {
+                condition("Accepted", true, "ValidWithWarnings", lines(warnings))
+            };
+            let honoured = if without_effect.is_empty() {
+                condition("Honoured", true, "AllFields", "every field has its effect".to_owned())
+            } else {
+                let message = format!("without effect in this version: {}", paths(without_effect));
+                condition("Honoured", false, "FieldsWithoutEffect", message)
+            };
+            vec![accepted, honoured]
+        }
+    }
+}
+
+/// One issue a line. The object's name is left out: the text stands in the object.
+fn lines(issues: &[Issue]) -> String {
+    let lines: Vec<String> = issues.iter().map(|i| format!("{}: {}; {}", i.path, i.reason, i.way_out)).collect();
+    lines.join("\n")
+}
+
+pub(super) fn paths(paths: &[FieldPath]) -> String {
+    paths.iter().map(FieldPath::as_str).collect::<Vec<_>>().join(", ")
+}
