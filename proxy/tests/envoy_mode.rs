@@ -1,5 +1,6 @@
 //! The program with stock Envoy, against a ca and a pilot of the test's own. Runs where `LATEEN_ENVOY` names Envoy's
 //! program; elsewhere it says that it was not run.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test fail as the test does")]
 
 use std::{
     convert::Infallible,

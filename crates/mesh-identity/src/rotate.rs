@@ -24,7 +24,7 @@ const ROOTS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Waiting times after failures: short enough for a start where the ca comes up last.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Gets a certificate and keeps it fresh, in a task of its own that ends when nobody holds the credentials any more.
 ///

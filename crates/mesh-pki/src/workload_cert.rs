@@ -41,9 +41,9 @@ pub enum WorkloadCertError {
     #[error("the certificate is for `{found}`, not for `{expected}`")]
     Identity {
         /// Who it is for.
-        found: SpiffeId,
+        found: Box<SpiffeId>,
         /// Who it was asked for.
-        expected: SpiffeId,
+        expected: Box<SpiffeId>,
     },
     /// The key belongs to another certificate.
     #[error("the certificate is not for this private key")]
@@ -72,7 +72,7 @@ impl WorkloadCert {
         let names = Names::of(&parsed)?;
         let id = names.identity()?;
         if id != *expected {
-            return Err(WorkloadCertError::Identity { found: id, expected: expected.clone() });
+            return Err(WorkloadCertError::Identity { found: id.into(), expected: expected.clone().into() });
         }
         verify(leaf, intermediates, roots, now).map_err(WorkloadCertError::Chain)?;
         let validity = parsed.validity();

@@ -14,6 +14,7 @@ pub(crate) fn render(settings: &Settings, node: &Value) -> Value {
     let ports = settings.ports;
     json!({
         "node": node,
+        "overload_manager": overload_manager(),
         "layered_runtime": layered_runtime(),
         "stats_config": stats_config(),
         "admin": { "address": address("127.0.0.1", ports.admin) },
@@ -33,11 +34,21 @@ pub(crate) fn render(settings: &Settings, node: &Value) -> Value {
     })
 }
 
-/// Connections are limited by the machine, not by Envoy; regexes of Istio's length are permitted.
+/// Connections are limited by the machine, not by Envoy.
+fn overload_manager() -> Value {
+    json!({ "resource_monitors": [{
+        "name": "envoy.resource_monitors.global_downstream_max_connections",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+            "max_active_downstream_connections": "2147483647",
+        },
+    }] })
+}
+
+/// Regexes of Istio's length are permitted.
 fn layered_runtime() -> Value {
     json!({ "layers": [
         { "name": "global config", "static_layer": {
-            "overload.global_downstream_max_connections": "2147483647",
             "re2.max_program_size.error_level": "32768",
             "envoy.reloadable_features.http_reject_path_with_fragment": "false",
         } },

@@ -1,6 +1,9 @@
 //! The command line, in the forms of Istio's pilot-agent.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{self, Write},
+    time::{Duration, Instant},
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use http::StatusCode;
@@ -123,6 +126,9 @@ pub enum AskError {
     /// A failure.
     #[error("the proxy answered {0}")]
     Answered(StatusCode),
+    /// The answer cannot be printed.
+    #[error("the answer cannot be written")]
+    Output(#[source] io::Error),
     /// Not ready in time.
     #[error("the proxy was not ready within {seconds} seconds: {why}")]
     NotReady {
@@ -137,11 +143,15 @@ pub enum AskError {
 ///
 /// # Errors
 /// There is no answer, or it is a failure.
-#[allow(clippy::print_stdout, reason = "the answer is what the caller wants")]
 pub async fn ask(request: &Request) -> Result<(), AskError> {
     let url = format!("http://localhost:{}/{}", request.port, request.path.trim_start_matches('/'));
     let reply = call(Call::new(&request.method.to_uppercase(), &url)?.patience(Duration::from_secs(60))).await?;
-    println!("{}", String::from_utf8_lossy(&reply.body));
+    let mut out = io::stdout().lock();
+    match out.write_all(&reply.body).and_then(|()| out.flush()) {
+        // Whoever reads may have read enough, as `head` does.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(AskError::Output(error)),
+        _ => {}
+    }
     if reply.status.is_client_error() || reply.status.is_server_error() {
         return Err(AskError::Answered(reply.status));
     }

@@ -47,15 +47,15 @@ fn injections_environment_is_read() {
 
 #[test]
 fn threads_are_asked_for_or_limited_or_all() {
-    let table: &[(&[&str], &[(&str, &str)], Option<u32>)] = &[
-        (&["sidecar", "--concurrency", "3"], &[("PROXY_CONFIG", r#"{"concurrency":2}"#)], Some(3)),
-        (&["sidecar"], &[("ISTIO_CPU_LIMIT", "7")], Some(7)),
-        (&["sidecar"], &[("PROXY_CONFIG", r#"{"concurrency":0}"#), ("ISTIO_CPU_LIMIT", "7")], None),
-        (&["sidecar"], &[], None),
+    let cases = [
+        (vec!["sidecar", "--concurrency", "3"], vec![("PROXY_CONFIG", r#"{"concurrency":2}"#)], Some(3)),
+        (vec!["sidecar"], vec![("ISTIO_CPU_LIMIT", "7")], Some(7)),
+        (vec!["sidecar"], vec![("PROXY_CONFIG", r#"{"concurrency":0}"#), ("ISTIO_CPU_LIMIT", "7")], None),
+        (vec!["sidecar"], vec![], None),
     ];
     let all = u32::try_from(std::thread::available_parallelism().unwrap().get()).unwrap();
-    for (words, pairs, threads) in table {
-        let settings = Settings::new(&options(words), &environment(pairs)).unwrap();
+    for (words, pairs, threads) in cases {
+        let settings = Settings::new(&options(&words), &environment(&pairs)).unwrap();
         assert_eq!(settings.concurrency, threads.unwrap_or(all), "{pairs:?}");
     }
 }
