@@ -229,7 +229,7 @@ impl World {
 
     /// A mistake in the mesh's settings must not throw the whole mesh back to its defaults: the last good ones stay.
     fn keep_settings(&mut self, object: &str, issues: Vec<String>) {
-        tracing::error!(issues = issues.join("; "), "the mesh's settings are wrong; the last good ones stay");
+        tracing::error!("the mesh's settings are wrong; the last good ones stay");
         self.say(object, issues);
     }
 
@@ -247,6 +247,9 @@ impl World {
         let said = self.now.issues.get(object);
         if said.map_or(issues.is_empty(), |said| *said == issues) {
             return;
+        }
+        if !issues.is_empty() {
+            tracing::warn!(object, issues = issues.join("; "), "kept back; the rest flows on");
         }
         self.is_changed = true;
         let all = Arc::make_mut(&mut self.now.issues);

@@ -56,13 +56,6 @@ impl World {
                 issues.iter().map(ToString::to_string).collect()
             }
         };
-        if !issues.is_empty() {
-            tracing::warn!(
-                object = Self::name_of(kind, &key),
-                issues = issues.join("; "),
-                "refused; the rest flows on"
-            );
-        }
         self.say(&Self::name_of(kind, &key), issues);
         let generation = object["metadata"]["generation"].as_i64().unwrap_or_default();
         let finding = Finding {
