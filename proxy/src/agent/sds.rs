@@ -21,7 +21,10 @@ use mesh_proto::{
     },
     pack, type_url,
 };
-use tokio::{net::UnixListener, sync::mpsc};
+use tokio::{
+    net::UnixListener,
+    sync::{mpsc, watch},
+};
 use tokio_stream::{
     Stream,
     wrappers::{ReceiverStream, UnixListenerStream},
@@ -102,27 +105,27 @@ impl Told {
     async fn follow(mut self, mut requests: Streaming<DiscoveryRequest>) {
         let mut credentials = self.credentials.clone();
         loop {
-            let go_on = tokio::select! {
+            tokio::select! {
                 request = requests.message() => match request {
                     Ok(Some(request)) => self.hear(request),
                     Ok(None) | Err(_) => return,
                 },
-                changed = credentials.cert.changed() => changed.is_ok(),
-                changed = credentials.roots.changed() => changed.is_ok(),
-            };
-            if !go_on || !self.tell().await {
+                () = news(&mut credentials.cert) => {}
+                () = news(&mut credentials.roots) => {}
+            }
+            if !self.tell().await {
                 return;
             }
         }
     }
 
     /// A question, or Envoy's word on the last answer.
-    fn hear(&mut self, request: DiscoveryRequest) -> bool {
+    fn hear(&mut self, request: DiscoveryRequest) {
         if let Some(error) = request.error_detail {
             tracing::warn!(names = ?self.names, reason = error.message, "Envoy refused a secret");
         }
         if !request.response_nonce.is_empty() && request.response_nonce != self.nonce {
-            return true;
+            return;
         }
         if request.resource_names != self.names {
             for name in request.resource_names.iter().filter(|name| ![CERTIFICATE, ROOTS].contains(&name.as_str())) {
@@ -131,7 +134,6 @@ impl Told {
             self.names = request.resource_names;
             self.sent.clear();
         }
-        true
     }
 
     /// Sends what is new. Nothing is sent before there is a certificate: Envoy waits for it.
@@ -151,6 +153,13 @@ impl Told {
             ..Default::default()
         };
         self.answers.send(Ok(answer)).await.is_ok()
+    }
+}
+
+/// Waits for the next value; for ever if whoever publishes has ended, for what was published stays good.
+async fn news<T>(values: &mut watch::Receiver<T>) {
+    if values.changed().await.is_err() {
+        std::future::pending().await
     }
 }
 
