@@ -115,3 +115,6 @@ fn varint(message: &[u8], mut at: usize) -> Option<(u64, usize)> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

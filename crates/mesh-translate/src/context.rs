@@ -6,7 +6,7 @@ use mesh_model::{
     registry::{Port, Service},
 };
 
-use crate::view::ProxyView;
+use crate::view::{OwnPort, ProxyView};
 
 /// A proxy and the part of the mesh that it sees.
 pub(crate) struct Context<'a> {
@@ -32,6 +32,12 @@ impl<'a> Context<'a> {
     /// The rule for this proxy's calls of a service.
     pub(crate) fn rule(&self, service: &Service) -> Option<&'a MergedRule> {
         self.push.destination_rule(&self.view.namespace, &self.view.labels, service).map(AsRef::as_ref)
+    }
+
+    /// The service of one of the workload's own ports.
+    pub(crate) fn own_service(&self, own: &OwnPort) -> Option<&'a Service> {
+        let services = self.push.services_of_host(&own.host).iter();
+        services.map(AsRef::as_ref).find(|s| s.namespace == own.namespace)
     }
 
     /// What holds for this proxy's calls of a port of a service, or of a subset of it.

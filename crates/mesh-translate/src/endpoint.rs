@@ -50,6 +50,13 @@ fn assignment(name: &str, endpoints: Vec<LocalityLbEndpoints>) -> ClusterLoadAss
     ClusterLoadAssignment { cluster_name: name.to_owned(), endpoints, ..Default::default() }
 }
 
+/// One endpoint that nobody has to look for.
+pub(crate) fn single(name: &str, address: core::Address) -> ClusterLoadAssignment {
+    let host = HostIdentifier::Endpoint(Endpoint { address: Some(address), ..Default::default() });
+    let lb_endpoints = vec![LbEndpoint { host_identifier: Some(host), ..Default::default() }];
+    assignment(name, vec![LocalityLbEndpoints { lb_endpoints, ..Default::default() }])
+}
+
 /// The endpoints of a cluster that the proxy asks DNS for; `None` if there is no name to ask for.
 pub(crate) fn by_name(
     context: &Context<'_>,

@@ -24,6 +24,7 @@ mod canonical;
 pub mod cluster;
 mod context;
 pub mod endpoint;
+mod inbound;
 pub mod listener;
 pub mod names;
 mod pb;
@@ -46,3 +47,6 @@ pub const TYPES: [&str; 4] = [
     mesh_proto::type_url::LISTENER,
     mesh_proto::type_url::ROUTE,
 ];
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,18 @@
 //! Clusters towards the workload itself, and those that stand for no service.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use mesh_model::{config::ConnectionPool, push_context::EffectivePolicy, registry::Service};
+use mesh_model::{
+    config::{ConnectionPool, DefaultEndpoint, InboundPolicyMode},
+    push_context::EffectivePolicy,
+    registry::Address,
+};
 
 use super::{cluster_of, policy, protocol::Upstream, set_http};
 use crate::{
     context::Context,
+    endpoint,
+    inbound::{self, InboundPort},
     names,
     pb::{
         cluster::{Cluster, cluster::DiscoveryType},
@@ -17,8 +23,7 @@ use crate::{
         },
     },
     provenance::Provenance,
-    view::OwnPort,
-    wire::{duration, socket_address},
+    wire::{duration, endpoint_address, socket, socket_address},
 };
 
 /// Where the proxy's own connections to the workload come from, so that iptables lets them through.
@@ -63,48 +68,65 @@ fn as_client_spoke() -> HttpProtocolOptions {
     }
 }
 
-/// `InboundPassthroughCluster`, then one cluster per port that the workload listens on.
+/// `InboundPassthroughCluster`, then one cluster per port that the workload serves.
 pub(super) fn clusters(context: &Context<'_>) -> Vec<Cluster> {
     let mut unknown = cluster_of(context, names::INBOUND_PASSTHROUGH, DiscoveryType::OriginalDst);
     unknown.upstream_bind_config = Some(loopback(context));
     set_http(&mut unknown, &as_client_spoke());
-    let mut by_target: BTreeMap<u16, Vec<&OwnPort>> = BTreeMap::new();
-    for own in &context.view.own {
-        by_target.entry(own.target).or_default().push(own);
-    }
-    let ports = by_target.into_iter().map(|(target, owners)| of_port(context, target, &owners));
-    std::iter::once(unknown).chain(ports).collect()
+    let ports = inbound::ports(context);
+    std::iter::once(unknown).chain(ports.iter().map(|port| of_port(context, port))).collect()
 }
 
-/// P1: of several services on one target port, the oldest decides how it is spoken to.
-fn of_port(context: &Context<'_>, target: u16, owners: &[&OwnPort]) -> Cluster {
-    let mut cluster = cluster_of(context, &names::inbound(target), DiscoveryType::OriginalDst);
-    cluster.upstream_bind_config = Some(loopback(context));
-    cluster.cleanup_interval = Some(duration(Duration::from_secs(60)));
-    let services = owners.iter().filter_map(|own| service_of(context, own));
-    cluster.metadata = Some(Provenance::services(services.clone()).made_for_first(services.clone()).metadata());
-    let first = owners[0];
-    let pool = connection_pool(context, first);
+fn of_port(context: &Context<'_>, port: &InboundPort<'_>) -> Cluster {
+    let mut cluster = match application(context, port) {
+        None => {
+            let mut cluster = cluster_of(context, &names::inbound(port.target), DiscoveryType::OriginalDst);
+            cluster.cleanup_interval = Some(duration(Duration::from_secs(60)));
+            cluster
+        }
+        Some(address) => {
+            let mut cluster = cluster_of(context, &names::inbound(port.target), DiscoveryType::Static);
+            cluster.load_assignment = Some(endpoint::single(&cluster.name, address));
+            cluster
+        }
+    };
+    if !matches!(port.endpoint, Some(DefaultEndpoint::Loopback(_) | DefaultEndpoint::Unix(_))) {
+        cluster.upstream_bind_config = Some(loopback(context));
+    }
+    let services = || port.owners.iter().filter_map(|own| context.own_service(own));
+    cluster.metadata = Some(Provenance::services(services()).made_for_first(services()).metadata());
+    let pool = connection_pool(context, port);
     policy::apply_pool(&mut cluster, pool.as_ref(), context.mesh());
     let (http, tcp) = (pool.as_ref().map(|p| &p.http), pool.as_ref().map(|p| &p.tcp));
-    if let Some(options) = Upstream::choose_inbound(first.port.protocol).options(http, tcp) {
+    if let Some(options) = Upstream::choose_inbound(port.protocol).options(http, tcp) {
         set_http(&mut cluster, &options);
     }
     cluster
 }
 
-fn service_of<'a>(context: &Context<'a>, own: &OwnPort) -> Option<&'a Service> {
-    let services = context.push.services_of_host(&own.host).iter();
-    services.map(AsRef::as_ref).find(|s| s.namespace == own.namespace)
+/// Where the application listens; `None`: at the address that was dialled.
+fn application(context: &Context<'_>, port: &InboundPort<'_>) -> Option<core::Address> {
+    let local = match (&port.endpoint, context.mesh().inbound_policy) {
+        (Some(DefaultEndpoint::Unix(path)), _) => return Some(endpoint_address(&Address::Unix(path.clone()), 0)),
+        (Some(DefaultEndpoint::Loopback(socket)), _) => *socket,
+        (Some(DefaultEndpoint::Workload(number)), _) => {
+            return context.view.addresses.first().map(|ip| socket(ip, number.get()));
+        }
+        (None, InboundPolicyMode::Localhost) if context.view.is_ipv6() => {
+            (std::net::Ipv6Addr::LOCALHOST, port.target).into()
+        }
+        (None, InboundPolicyMode::Localhost) => (std::net::Ipv4Addr::LOCALHOST, port.target).into(),
+        (None, InboundPolicyMode::Passthrough) => return None,
+    };
+    Some(socket(local.ip(), local.port()))
 }
 
-/// D12: limits of the service's own rule, and of the Sidecar over them.
-fn connection_pool(context: &Context<'_>, own: &OwnPort) -> Option<ConnectionPool> {
-    let sidecar = context.scope.sidecar.as_ref().map(|s| &s.spec);
-    if let Some(pool) = sidecar.and_then(|s| s.inbound_connection_pool.clone()) {
-        return Some(pool);
+/// D12: limits of the Sidecar, else of the rule for the service.
+fn connection_pool(context: &Context<'_>, port: &InboundPort<'_>) -> Option<ConnectionPool> {
+    if port.pool.is_some() {
+        return port.pool.clone();
     }
-    let service = service_of(context, own)?;
-    let rule = context.push.inbound_rule(&context.view.namespace, service)?;
+    let own = port.owners.first()?;
+    let rule = context.push.inbound_rule(&context.view.namespace, context.own_service(own)?)?;
     EffectivePolicy::of(rule.policy(), None, own.port.number).blocks.connection_pool
 }

@@ -116,3 +116,6 @@ pub(super) fn no_route_log(mesh: &MeshConfig) -> Vec<AccessLog> {
     }
     logs
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,5 @@
 //! The listener for calls of the workload itself.
 
-use std::collections::BTreeMap;
-
 use mesh_types::Protocol;
 
 use super::{
@@ -13,6 +11,7 @@ use super::{
 };
 use crate::{
     context::Context,
+    inbound::{self, InboundPort},
     names,
     pb::{
         core::TrafficDirection,
@@ -24,7 +23,6 @@ use crate::{
     },
     provenance::Provenance,
     route,
-    view::OwnPort,
 };
 
 /// Where every captured inbound connection arrives.
@@ -38,11 +36,11 @@ pub(super) fn virtual_inbound(context: &Context<'_>) -> Listener {
     listener.filter_chains.push(chain_of("virtualInbound-blackhole", &itself, nowhere, None));
     listener.filter_chains.extend(catch_all(context));
     let mut opaque = Vec::new();
-    for own in ports(context) {
-        if own.port.protocol.is_tcp() || own.port.protocol.is_tls() {
+    for own in inbound::ports(context) {
+        if own.protocol.is_tcp() || own.protocol.is_tls() {
             opaque.push(own.target);
         }
-        listener.filter_chains.extend(chains_of(context, own));
+        listener.filter_chains.extend(chains_of(context, &own));
     }
     listener.listener_filters = vec![original_destination(), tls_inspector(), http_inspector()];
     // On ports of opaque bytes the server may speak first: nobody waits for the client's.
@@ -52,15 +50,6 @@ pub(super) fn virtual_inbound(context: &Context<'_>) -> Listener {
     wait_for_first_bytes(context, &mut listener);
     listener.access_log = access_log::no_route_log(context.mesh());
     listener
-}
-
-/// P1: each port that the workload listens on, as the oldest of its services there has it.
-fn ports<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a OwnPort> {
-    let mut by_target: BTreeMap<u16, &OwnPort> = BTreeMap::new();
-    for own in context.view.own.iter().filter(|own| own.port.protocol != Protocol::Udp) {
-        by_target.entry(own.target).or_insert(own);
-    }
-    by_target.into_values()
 }
 
 /// Ports that no service has.
@@ -75,9 +64,9 @@ fn catch_all(context: &Context<'_>) -> [FilterChain; 2] {
 }
 
 /// A port of the workload: HTTP, bytes, or whichever the first bytes are.
-fn chains_of(context: &Context<'_>, own: &OwnPort) -> Vec<FilterChain> {
+fn chains_of(context: &Context<'_>, own: &InboundPort<'_>) -> Vec<FilterChain> {
     let name = format!("{}_{}", wildcard(context), own.target);
-    let service = context.push.services_of_host(&own.host).iter().find(|s| s.namespace == own.namespace);
+    let service = own.owners.first().and_then(|own| context.own_service(own));
     let metadata = service.map(|s| Provenance::of_service(s).metadata());
     let here = |matching: Match| Match { port: Some(own.target), ..matching };
     let bytes = |matching: Match| {
@@ -85,11 +74,11 @@ fn chains_of(context: &Context<'_>, own: &OwnPort) -> Vec<FilterChain> {
         chain_of(&name, &here(matching), filter, metadata.clone())
     };
     let http = |matching: Match| {
-        let filter = manager::inbound(context, &format!("inbound_{name}"), route::inbound(own), own.port.protocol);
+        let filter = manager::inbound(context, &format!("inbound_{name}"), route::inbound(own), own.protocol);
         chain_of(&name, &here(matching), filter, metadata.clone())
     };
     let transport = |transport| Match { transport, ..Match::default() };
-    match own.port.protocol {
+    match own.protocol {
         Protocol::Auto => vec![http(Match::http(context)), bytes(Match::default())],
         p if p.is_http() => vec![http(transport("raw_buffer")), bytes(transport("tls"))],
         _ => vec![bytes(Match::default())],

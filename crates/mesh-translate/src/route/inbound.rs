@@ -4,20 +4,20 @@ use mesh_types::Protocol;
 
 use super::retry;
 use crate::{
+    inbound::InboundPort,
     names,
     pb::route::{
         Decorator, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost, route::Action,
         route_action::ClusterSpecifier, route_match::PathSpecifier,
     },
-    view::OwnPort,
     wire::{ZERO, flag},
 };
 
 /// Everything to a port of the workload.
-pub(crate) fn inbound(own: &OwnPort) -> RouteConfiguration {
-    let port = own.port.number;
-    let operation = format!("{}:{port}/*", own.host);
-    let retries = !matches!(own.port.protocol, Protocol::Grpc | Protocol::GrpcWeb);
+pub(crate) fn inbound(own: &InboundPort<'_>) -> RouteConfiguration {
+    let port = own.service_port();
+    let operation = format!("{}:{port}/*", own.host());
+    let retries = !matches!(own.protocol, Protocol::Grpc | Protocol::GrpcWeb);
     table(&names::inbound(own.target), &format!("inbound|http|{port}"), &operation, retries)
 }
 

@@ -1,0 +1,13 @@
+//! From YAML to xDS. A mesh is written as Kubernetes and Istio objects; what comes out is read as text that names the
+//! decisive facts ([`text`]).
+
+mod bridge;
+mod destination_rules;
+mod envoy;
+mod fixture;
+mod golden;
+mod scopes;
+mod service_entries;
+mod speed;
+mod text;
+mod virtual_services;
