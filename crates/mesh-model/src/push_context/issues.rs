@@ -20,6 +20,12 @@ pub(super) fn find(push: &PushContext) -> Vec<Issue> {
             check_destination(push, object, &path, destination, &mut found);
         }
     }
+    for (root, origin, why) in &push.routes.lost {
+        let path = FieldPath::root(&origin.path());
+        let reason = format!("the rule is left out where `{}` delegates: {why}", root.meta.object());
+        let way_out = "correct the name, export the delegate, or let its matches lie inside the root's".to_owned();
+        found.push(Issue { object: origin.object.clone(), path, reason, way_out, severity: Severity::Warning });
+    }
     duplicate_hosts(push, &mut found);
     duplicate_subsets(push, &mut found);
     unknown_rule_hosts(push, &mut found);

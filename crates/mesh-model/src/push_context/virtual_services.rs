@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::{
-    config::{ExportScope, Object, VirtualService},
+    config::{Config, Delegate, ExportScope, Kind, Object, Origin, VirtualService},
+    delegate::{self, Lost},
     store::Store,
 };
 
@@ -17,6 +18,8 @@ pub(super) struct Routes {
     private: FxHashMap<Arc<str>, Vec<Shared>>,
     exported: FxHashMap<String, Vec<Shared>>,
     public: Vec<Shared>,
+    /// Rules that delegation left out: the root, where the rule stands, and why.
+    pub(super) lost: Vec<(Shared, Origin, Lost)>,
 }
 
 impl Routes {
@@ -26,6 +29,10 @@ impl Routes {
             if !object.spec.binds_mesh() || object.spec.is_delegate() {
                 continue;
             }
+            let object = match delegate::delegates(&object.spec) {
+                true => routes.with_delegates(store, &object),
+                false => object,
+            };
             let export = object.spec.export_to.as_ref().unwrap_or(&store.mesh().default_virtual_service_export_to);
             if export.is_public() {
                 routes.public.push(object);
@@ -44,6 +51,20 @@ impl Routes {
             }
         }
         routes
+    }
+
+    /// V13: the rules of delegates in the places where they are named.
+    fn with_delegates(&mut self, store: &Store, root: &Shared) -> Shared {
+        let find = |name: &Delegate| {
+            let key = (Kind::VirtualService, Arc::from(format!("{}/{}", name.namespace, name.name)));
+            match store.configs.get(&key) {
+                Some(Config::VirtualService(delegate)) => Some(delegate),
+                _ => None,
+            }
+        };
+        let merged = delegate::merge(root, &store.mesh().default_virtual_service_export_to, find);
+        self.lost.extend(merged.lost.into_iter().map(|(origin, why)| (Arc::clone(root), origin, why)));
+        Arc::new(Object { meta: root.meta.clone(), spec: VirtualService { http: merged.routes, ..root.spec.clone() } })
     }
 
     /// V1: those private to the namespace, those exported to it, the public ones; each oldest first.

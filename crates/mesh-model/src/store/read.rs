@@ -1,10 +1,12 @@
 //! Resources of galley, read into changes of the store.
 
-use mesh_proto::{Any, UnpackError, registry as wire, type_url, unpack};
+use mesh_proto::{Any, UnpackError, mcp, registry as wire, type_url, unpack};
 
 use super::{Change, Record, RecordKind};
 use crate::{
     config::Kind,
+    issue::Issue,
+    parse::{ParseContext, parse, parse_mesh},
     registry::{Endpoints, RecordError, Service, Workload},
 };
 
@@ -29,6 +31,22 @@ pub enum ReadError {
         name: String,
         /// What is wrong with it.
         source: RecordError,
+    },
+    /// An object's text is no JSON.
+    #[error("`{name}` is no JSON")]
+    Json {
+        /// Of the resource.
+        name: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// An object that galley would have refused.
+    #[error("`{name}` is refused: {}", issues.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Refused {
+        /// Of the resource.
+        name: String,
+        /// Everything that is wrong with it.
+        issues: Vec<Issue>,
     },
 }
 
@@ -80,6 +98,10 @@ pub fn read(type_url: &str, name: &str, body: Option<&Any>) -> Result<Change, Re
     let Some(body) = body else { return Ok(Change::Remove { kind, name: name.into() }) };
     let wrong_body = |source| ReadError::Body { name: name.to_owned(), source };
     let wrong_record = |source| ReadError::Record { name: name.to_owned(), source };
+    let json =
+        |text: &str| serde_json::from_str(text).map_err(|source| ReadError::Json { name: name.to_owned(), source });
+    let refused = |issues| ReadError::Refused { name: name.to_owned(), issues };
+    let context = ParseContext::default();
     let record = match kind {
         RecordKind::Service => {
             let record = unpack::<wire::Service>(body).map_err(wrong_body)?;
@@ -94,7 +116,14 @@ pub fn read(type_url: &str, name: &str, body: Option<&Any>) -> Result<Change, Re
             Record::Workload(Workload::try_from(&record).map_err(wrong_record)?)
         }
         RecordKind::Namespace => Record::Namespace((&unpack::<wire::Namespace>(body).map_err(wrong_body)?).into()),
-        RecordKind::Mesh | RecordKind::Config(_) => return Err(ReadError::Type(type_url.to_owned())),
+        RecordKind::Mesh => {
+            let text = unpack::<wire::MeshConfig>(body).map_err(wrong_body)?.json;
+            Record::Mesh(Box::new(parse_mesh(&json(&text)?, &context).map_err(refused)?.config))
+        }
+        RecordKind::Config(_) => {
+            let text = unpack::<mcp::ConfigObject>(body).map_err(wrong_body)?.json;
+            Record::Config(parse(&json(&text)?, &context).map_err(refused)?.config)
+        }
     };
     Ok(Change::put(name, record))
 }

@@ -105,7 +105,9 @@ fn apply_policy(
     let (http, tcp) = (pool.map(|p| &p.http), pool.map(|p| &p.tcp));
     let upstream = Upstream::choose(port.protocol, http, mesh);
     let mut options = upstream.options(http, tcp);
-    let user_tls = match tls::decide(blocks.tls.as_ref(), service, upstream == Upstream::Http2) {
+    let detour = detour(effective).map(|reason| Outcome::Refused(reason.to_owned()));
+    let tls = || tls::decide(blocks.tls.as_ref(), service, upstream == Upstream::Http2);
+    let user_tls = match detour.unwrap_or_else(tls) {
         Outcome::Plain => UserTls::No,
         Outcome::Tls(socket, auto_sni) => {
             cluster.transport_socket = Some(*socket);
@@ -124,6 +126,13 @@ fn apply_policy(
         set_http(cluster, &HttpProtocolOptions { ..options });
     }
     user_tls
+}
+
+/// Ways to a server that are not spoken yet: going there directly is not what was asked for.
+fn detour(effective: &EffectivePolicy) -> Option<&'static str> {
+    let tunnel =
+        effective.tunnel.as_ref().map(|_| "tunnel is not available yet, and no direct connection was asked for");
+    tunnel.or_else(|| effective.proxy_protocol.map(|_| "proxyProtocol is not available yet, and servers wait for it"))
 }
 
 /// `NONE` with a target port: the address that was dialled, at another port.

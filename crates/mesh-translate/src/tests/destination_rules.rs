@@ -250,3 +250,13 @@ draining: true
     let labels = "{outlierDetection: {}, loadBalancer: {localityLbSetting: {failoverPriority: [topology.kubernetes.io/region]}}}";
     assert_eq!(of(labels), "r1/z1/s1p0w1[10.3.0.1:80] r1/z2p0w1[10.3.0.2:80] r3/z1p1w1[10.3.0.3:80]");
 }
+
+#[test]
+fn detours_are_refused_not_ignored() {
+    let policy =
+        |settings: &str| reviews(&rule("a", "default", &format!("{{host: reviews, trafficPolicy: {settings}}}")));
+    let tunnel = policy("{tunnel: {protocol: CONNECT, targetHost: a.example.com, targetPort: 443}}");
+    assert!(tunnel.starts_with("STATIC ROUND_ROBIN refused: tunnel"), "{tunnel}");
+    let header = policy("{proxyProtocol: {version: V2}}");
+    assert!(header.starts_with("STATIC ROUND_ROBIN refused: proxyProtocol"), "{header}");
+}
