@@ -14,22 +14,22 @@ pub struct Config {
     #[arg(long, env = "GALLEY_ADDR", default_value = "galley.istio-system.svc:9901")]
     pub galley: String,
     /// Speak to galley without TLS.
-    #[arg(long, env = "GALLEY_PLAINTEXT")]
+    #[arg(long, env = "LATEEN_GALLEY_PLAINTEXT")]
     pub galley_plaintext: bool,
     /// Port for proxies with certificates.
-    #[arg(long, env = "XDS_PORT", default_value_t = 15012)]
+    #[arg(long, env = "LATEEN_XDS_PORT", default_value_t = 15012)]
     pub xds_port: u16,
     /// Also serve proxies without certificates, on this port; they are believed what they say of themselves.
-    #[arg(long, env = "PLAINTEXT_PORT", num_args = 0..=1, default_missing_value = "15010", value_name = "PORT")]
+    #[arg(long, env = "LATEEN_PLAINTEXT_PORT", num_args = 0..=1, default_missing_value = "15010", value_name = "PORT")]
     pub plaintext: Option<u16>,
     /// Serve proxies with certificates too; without it no certificate is asked of the CA. For tests.
-    #[arg(long, env = "MTLS", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    #[arg(long, env = "LATEEN_MTLS", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub mtls: bool,
     /// Port for /metrics, /ready, /version, and /debug from this machine only.
-    #[arg(long, env = "ADMIN_PORT", default_value_t = 15014)]
+    #[arg(long, env = "LATEEN_ADMIN_PORT", default_value_t = 15014)]
     pub admin_port: u16,
     /// Port for /ready, and /debug from this machine only.
-    #[arg(long, env = "READY_PORT", default_value_t = 8080)]
+    #[arg(long, env = "LATEEN_READY_PORT", default_value_t = 8080)]
     pub ready_port: u16,
     /// Who pilot is, and who certifies that.
     #[command(flatten)]

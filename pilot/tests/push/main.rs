@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test, in helpers too")]
 
+mod identity;
 mod mesh;
 mod promises;
+mod stock;
 mod support;

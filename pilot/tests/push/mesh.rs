@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use mesh_proto::{
     mcp, pack,
     registry::{Endpoint, Endpoints, MeshConfig, Namespace, Service, ServicePort, Workload},
-    type_url,
+    type_url, unpack,
 };
 use mesh_xds::{
     Resource, Wanted,
@@ -168,4 +168,13 @@ spec:
 "
         ),
     );
+}
+
+/// The port of a service turns to HTTP/2; its endpoints stay what they are.
+pub(crate) fn speak_http2(records: &mut Records, name: &str) {
+    let key = (type_url::SERVICE.to_owned(), host(name));
+    let envelope: mcp::Resource = unpack(&records[&key].body).unwrap();
+    let mut service: Service = unpack(&envelope.body.unwrap()).unwrap();
+    service.ports[0].app_protocol = "kubernetes.io/h2c".to_owned();
+    put(records, type_url::SERVICE, &host(name), &service);
 }

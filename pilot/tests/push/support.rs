@@ -26,7 +26,7 @@ use mesh_xds::{
     client::{self, Backoff, Event, Events, Settings, Subscriber},
     machine::Refused,
     server,
-    transport::Plaintext,
+    transport::{Greet, Plaintext},
 };
 use pilot::{auth, debounce::Pace, intake, metrics::Metrics, proxies::Proxies, source::Pilot, world::Worlds};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -43,12 +43,12 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    async fn start(source: Arc<dyn server::Source>, address: &str) -> Self {
+    async fn start(source: Arc<dyn server::Source>, greet: impl Greet, address: &str) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, mut stopped) = watch::channel(false);
         let ended = async move { drop(stopped.wait_for(|s| *s).await) };
-        let task = tokio::spawn(async move { server::serve(listener, Plaintext, source, ended).await.unwrap() });
+        let task = tokio::spawn(async move { server::serve(listener, greet, source, ended).await.unwrap() });
         Self { address, stop, task }
     }
 
@@ -65,10 +65,10 @@ pub(crate) struct Galleys {
 
 pub(crate) async fn galley(records: Records) -> Galleys {
     let (records, seen) = watch::channel(records);
-    Galleys { records, served: Served::start(Arc::new(Galley(seen)), "127.0.0.1:0").await }
+    Galleys { records, served: Served::start(Arc::new(Galley(seen)), Plaintext, "127.0.0.1:0").await }
 }
 
-/// A pilot as `main` puts it together, without TLS.
+/// A pilot as `main` puts it together.
 pub(crate) struct Running {
     pub(crate) served: Served,
     pub(crate) worlds: Worlds,
@@ -79,6 +79,10 @@ pub(crate) struct Running {
 }
 
 pub(crate) async fn pilot(galley: SocketAddr, address: &str) -> Running {
+    pilot_behind(galley, address, Plaintext, true).await
+}
+
+pub(crate) async fn pilot_behind(galley: SocketAddr, address: &str, greet: impl Greet, plaintext: bool) -> Running {
     let registry = mesh_bootstrap::Metrics::new("pilot");
     let readiness = mesh_bootstrap::Readiness::default();
     let metrics = Metrics::new(&registry);
@@ -88,8 +92,8 @@ pub(crate) async fn pilot(galley: SocketAddr, address: &str) -> Running {
     let intake = tokio::spawn(intake::run(galley, published, Pace::default(), metrics.clone(), gate));
     let proxies = Proxies::new(metrics.clone());
     let source =
-        Pilot { worlds: worlds.clone(), proxies: proxies.clone(), metrics, name: "pilot-test".into(), plaintext: true };
-    let served = Served::start(Arc::new(source), address).await;
+        Pilot { worlds: worlds.clone(), proxies: proxies.clone(), metrics, name: "pilot-test".into(), plaintext };
+    let served = Served::start(Arc::new(source), greet, address).await;
     Running { served, worlds, proxies, readiness, registry, intake }
 }
 
