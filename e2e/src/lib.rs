@@ -30,6 +30,7 @@ use kube::{
 use tokio::io::AsyncWriteExt;
 
 pub mod http;
+pub mod mesh;
 
 /// How long one call of kubectl may take.
 const KUBECTL_PATIENCE: Duration = Duration::from_secs(60);

@@ -1,7 +1,8 @@
-//! `cargo xtask demo`: bookinfo on the embedded cluster, from nothing to a URL.
+//! `cargo xtask demo`: bookinfo behind sidecars on the embedded cluster, from nothing to a URL, and a route that shifts.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
+    io::Write,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
     thread,
@@ -17,13 +18,22 @@ use crate::{
     build::{self, Profile},
     http,
     localkube::{Localkube, Pods},
+    mesh::{self, DataPlane},
     packages,
 };
 
-/// The sample's manifests.
-const BOOKINFO: &str = "bookinfo/manifests/bookinfo.yaml";
-/// Services of the sample, and the pods behind them.
-const PODS: usize = 6;
+/// The sample's manifests, in the order in which a person would apply them.
+const BOOKINFO: &[&str] = &[
+    "bookinfo/manifests/bookinfo.yaml",
+    "bookinfo/manifests/destination-rule-all.yaml",
+    "bookinfo/manifests/virtual-service-reviews-80-20.yaml",
+];
+/// Pods of the sample and of the control plane.
+const PODS: usize = 9;
+/// The namespace of the sample opts in to sidecars.
+const OPT_IN: &str = "{apiVersion: v1, kind: Namespace, metadata: {name: default, labels: {istio-injection: enabled}}}";
+/// How many answers show a split.
+const READERS: u32 = 200;
 /// The first port that is tried for the page.
 const PORT: u16 = 30080;
 /// Clusters of `--once` begin with this; the process that made them follows.
@@ -36,6 +46,9 @@ pub(crate) struct Demo {
     /// Check the page as a visitor would, then take everything down.
     #[arg(long)]
     once: bool,
+    /// What runs beside the applications.
+    #[arg(long, value_enum, default_value_t)]
+    data_plane: DataPlane,
     /// The cluster's name; by default `demo`, and with --once one that nobody else uses.
     #[arg(long)]
     name: Option<String>,
@@ -44,7 +57,7 @@ pub(crate) struct Demo {
 impl Demo {
     /// The demo as a test.
     pub(crate) fn once() -> Self {
-        Self { once: true, name: None }
+        Self { once: true, data_plane: DataPlane::default(), name: None }
     }
 }
 
@@ -56,11 +69,14 @@ pub(crate) fn run(sh: &Shell, args: &Demo) -> Result<()> {
     let own = if args.once { format!("{ONCE}{}", std::process::id()) } else { "demo".to_owned() };
     let cluster = Localkube::new(&programs, args.name.as_deref().unwrap_or(&own));
     if !args.once {
-        let page = install(sh, &cluster)?;
-        return invite(sh, &cluster, page);
+        let page = install(sh, &programs, &cluster, args.data_plane)?;
+        check(page)?;
+        shift(sh, &cluster, page)?;
+        return invite(sh, &programs, &cluster, page);
     }
     cluster.sweep(sh, ONCE)?;
-    let checked = install(sh, &cluster).and_then(check);
+    let checked = install(sh, &programs, &cluster, args.data_plane)
+        .and_then(|page| check(page).and_then(|()| shift(sh, &cluster, page)));
     let down = cluster.down(sh);
     checked?;
     down?;
@@ -69,20 +85,29 @@ pub(crate) fn run(sh: &Shell, args: &Demo) -> Result<()> {
     Ok(())
 }
 
-/// Starts the cluster and the sample in it; gives the page's address when it answers.
-fn install(sh: &Shell, cluster: &Localkube) -> Result<SocketAddr> {
+/// Starts the cluster, the mesh and the sample in it; gives the page's address when it answers.
+fn install(sh: &Shell, programs: &Path, cluster: &Localkube, data_plane: DataPlane) -> Result<SocketAddr> {
     let was_up = cluster.is_up(sh);
     let page = choose_port(was_up).context("no free port for the page between 30080 and 30179")?;
-    cluster.up(sh, &[])?;
+    cluster.up(sh, &data_plane.options(sh)?)?;
+    println!("installing the mesh");
+    mesh::install(sh, programs, cluster, data_plane)?;
     println!("installing bookinfo");
-    cluster.apply(sh, Path::new(BOOKINFO))?;
-    let folder = sh.create_temp_dir()?;
-    let door = folder.path().join("door.yaml");
-    sh.write_file(&door, door_manifest(page.port()))?;
-    cluster.apply(sh, &door)?;
+    apply(sh, cluster, OPT_IN)?;
+    for manifests in BOOKINFO {
+        cluster.apply(sh, Path::new(manifests))?;
+    }
+    apply(sh, cluster, &door_manifest(page.port()))?;
     await_pods(sh, cluster)?;
     await_page(page)?;
     Ok(page)
+}
+
+fn apply(sh: &Shell, cluster: &Localkube, manifest: &str) -> Result<()> {
+    let folder = sh.create_temp_dir()?;
+    let file = folder.path().join("manifest.yaml");
+    sh.write_file(&file, manifest)?;
+    cluster.apply(sh, &file)
 }
 
 /// A door for visitors: the page's own Service stays as the mesh's examples know it.
@@ -131,23 +156,68 @@ fn await_page(page: SocketAddr) -> Result<()> {
     bail!("http://{page}/productpage does not answer with 200")
 }
 
-/// What a visitor looks for: the book, its details, its reviews, and stars that change over reloads.
+/// What a visitor looks for: the book, its details, its reviews.
 fn check(page: SocketAddr) -> Result<()> {
     let html = http::get(page, "/productpage")?.body;
     for part in ["The Comedy of Errors", "Book Details", "Book Reviews", "William Shakespeare"] {
         ensure!(html.contains(part), "http://{page}/productpage shows no `{part}`");
     }
-    let mut seen = BTreeSet::new();
-    for reload in 1..=100 {
-        let reviews = http::get(page, "/api/v1/products/0/reviews")?;
-        ensure!(reviews.status == 200, "the reviews answer with {}: {}", reviews.status, reviews.body);
-        seen.insert(stars(&reviews.body)?);
-        if seen.len() == 3 {
-            println!("the book, its details and its reviews are there; no, black and red stars after {reload} reloads");
-            return Ok(());
+    Ok(())
+}
+
+/// Sends readers elsewhere by changing one object, and shows who answered.
+fn shift(sh: &Shell, cluster: &Localkube, page: SocketAddr) -> Result<()> {
+    println!("\nwho answers {READERS} readers, by the VirtualService `reviews`:");
+    for weights in [[80, 20, 0], [50, 0, 50], [0, 0, 100], [80, 20, 0]] {
+        apply(sh, cluster, &route_manifest(weights))?;
+        thread::sleep(Duration::from_millis(500));
+        let seen = count(page, weights)?;
+        for (version, weight) in weights.into_iter().enumerate() {
+            let expected = READERS as f64 * f64::from(weight) / 100.0;
+            let deviation = (expected * (1.0 - f64::from(weight) / 100.0)).sqrt();
+            let off = (f64::from(seen[version]) - expected).abs();
+            ensure!(off <= 5.0 * deviation, "v{} answered {} of {READERS}, not {weight} %", version + 1, seen[version]);
         }
     }
-    bail!("100 reloads show only these stars: {}", seen.into_iter().collect::<Vec<_>>().join(", "))
+    Ok(())
+}
+
+/// Reads the reviews many times, and prints as it counts: `weights 80/20/0   v1 161   v2 39   v3 0`.
+fn count(page: SocketAddr, weights: [u32; 3]) -> Result<[u32; 3]> {
+    let mut seen = BTreeMap::from([("none", 0), ("black", 0), ("red", 0)]);
+    let mut counts = [0; 3];
+    for reader in 1..=READERS {
+        let reviews = http::get(page, "/api/v1/products/0/reviews")?;
+        ensure!(reviews.status == 200, "the reviews answer with {}: {}", reviews.status, reviews.body);
+        let stars = stars(&reviews.body)?;
+        *seen.get_mut(stars.as_str()).with_context(|| format!("stars of colour {stars}"))? += 1;
+        counts = [seen["none"], seen["black"], seen["red"]];
+        if reader % 20 == 0 {
+            let [a, b, c] = weights;
+            print!(
+                "\r  weights {:<10}  v1 {:<4} v2 {:<4} v3 {:<4}",
+                format!("{a}/{b}/{c}"),
+                counts[0],
+                counts[1],
+                counts[2]
+            );
+            std::io::stdout().flush()?;
+        }
+    }
+    println!();
+    Ok(counts)
+}
+
+fn route_manifest(weights: [u32; 3]) -> String {
+    let to = |(version, weight): (usize, &u32)| {
+        format!("{{destination: {{host: reviews, subset: v{}}}, weight: {weight}}}", version + 1)
+    };
+    let chosen = weights.iter().enumerate().filter(|(_, weight)| **weight > 0);
+    let route = chosen.map(to).collect::<Vec<_>>().join(", ");
+    format!(
+        "{{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {{name: reviews}}, \
+         spec: {{hosts: [reviews], http: [{{route: [{route}]}}]}}}}\n"
+    )
 }
 
 /// The colour of the stars in an answer of reviews: "none", "black" or "red".
@@ -160,14 +230,15 @@ fn stars(reviews: &str) -> Result<String> {
     }
 }
 
-fn invite(sh: &Shell, cluster: &Localkube, page: SocketAddr) -> Result<()> {
+fn invite(sh: &Shell, programs: &Path, cluster: &Localkube, page: SocketAddr) -> Result<()> {
     println!("\nbookinfo is at  http://{page}/productpage\n");
     println!("Try next:");
     if packages::is_installed("kubectl") {
         println!("  export KUBECONFIG={}", cluster.kubeconfig(sh)?);
         println!("  kubectl get pods -o wide");
         println!("  kubectl exec deploy/productpage-v1 -- curl -s reviews:9080/reviews/1");
-        println!("  kubectl scale deployment reviews-v3 --replicas=0        # and reload: no red stars");
+        println!("  kubectl edit virtualservice reviews                      # shift the weights, and reload");
+        println!("  {} proxy-config route deploy/productpage-v1", programs.join("lateenctl").display());
     } else {
         let (program, name) = (cluster.program().display(), cluster.name());
         println!("  {program} status --name {name}");

@@ -7,6 +7,7 @@ use xshell::{Shell, cmd};
 use crate::{
     build::{self, Profile, cargo},
     localkube::Localkube,
+    mesh::{self, DataPlane},
     packages,
 };
 
@@ -19,18 +20,25 @@ pub(crate) struct E2e {
     /// Also run what takes longer than a minute by nature.
     #[arg(long)]
     long: bool,
+    /// What runs beside the applications.
+    #[arg(long, value_enum, default_value_t)]
+    data_plane: DataPlane,
     /// Only tests whose name contains this.
     #[arg(long)]
     filter: Option<String>,
 }
 
-/// Starts an instance, runs the suite on it, ends it, and looks for what was left behind.
+/// Starts an instance with the mesh on it, runs the suite, ends it, and looks for what was left behind.
 pub(crate) fn run(sh: &Shell, args: &E2e) -> Result<()> {
     packages::ensure(sh, &[packages::CLUSTER, packages::E2E].concat())?;
     let programs = build::workspace(sh, Profile::Dev)?;
     let cluster = Localkube::new(&programs, &format!("{PREFIX}{}", std::process::id()));
     cluster.sweep(sh, PREFIX)?;
-    let tested = cluster.up(sh, &["--quiet".to_owned()]).and_then(|()| suite(sh, &cluster, args));
+    let options = [vec!["--quiet".to_owned()], args.data_plane.options(sh)?].concat();
+    let tested = cluster
+        .up(sh, &options)
+        .and_then(|()| mesh::install(sh, &programs, &cluster, args.data_plane))
+        .and_then(|()| suite(sh, &cluster, args));
     let down = cluster.down(sh);
     tested?;
     down?;
@@ -44,6 +52,7 @@ fn suite(sh: &Shell, cluster: &Localkube, args: &E2e) -> Result<()> {
         ("LOCALKUBE_NAME", cluster.name().to_owned()),
         ("LOCALKUBE_PROGRAM", cluster.program().display().to_string()),
         ("LATEEN_E2E_LONG", args.long.to_string()),
+        ("LATEEN_DATA_PLANE", args.data_plane.name().to_owned()),
         // A promise that is broken is told by its causes; a backtrace would bury them.
         ("RUST_LIB_BACKTRACE", "0".to_owned()),
     ];

@@ -7,7 +7,7 @@ use xshell::{Shell, cmd};
 use crate::{
     bench,
     build::{self, Profile, cargo},
-    demo, e2e, packages,
+    demo, e2e, envoy, packages,
     steps::Steps,
     tidy,
 };
@@ -41,10 +41,10 @@ fn run_steps(sh: &Shell, steps: &mut Steps) -> Result<()> {
 /// Unit and integration tests: all but the promises, which need a cluster.
 fn unit_tests(sh: &Shell) -> Result<()> {
     let cargo = cargo();
-    if packages::is_installed("cargo-nextest") {
-        cmd!(sh, "{cargo} nextest run --workspace --all-targets --locked -E not(package(e2e))").run()?;
+    let run = if packages::is_installed("cargo-nextest") {
+        cmd!(sh, "{cargo} nextest run --workspace --all-targets --locked -E not(package(e2e))")
     } else {
-        cmd!(sh, "{cargo} test --workspace --locked --lib --bins").run()?;
-    }
-    Ok(())
+        cmd!(sh, "{cargo} test --workspace --locked --lib --bins")
+    };
+    Ok(run.env("LATEEN_ENVOY", envoy::program(sh)?).run()?)
 }

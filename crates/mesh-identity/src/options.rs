@@ -11,6 +11,7 @@ const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// A program's identity, as options and environment variables under the names of Istio's agent. Flatten this into a
 /// program's own options.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// The ca, as HOST:PORT. Its certificate must be for HOST.
     #[arg(long = "ca-addr", env = "CA_ADDR", default_value = "ca.istio-system.svc:15012")]

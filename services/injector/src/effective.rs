@@ -188,5 +188,6 @@ fn lay_over(settings: &mut Map<String, Value>, layer: Map<String, Value>) {
 
 fn is_default(field: &str, value: &Value) -> bool {
     let default = DEFAULTS.iter().find(|(name, _)| *name == field);
-    default.is_some_and(|(_, default)| value.to_string() == *default)
+    let written = value.to_string();
+    default.is_some_and(|(_, default)| written == *default)
 }

@@ -1,0 +1,27 @@
+use super::*;
+
+#[test]
+fn paths_get_one_form() {
+    let base = PathForm { normalize: true, ..PathForm::default() };
+    let merge = PathForm { merge_slashes: true, ..base };
+    let decode = PathForm { unescape_slashes: true, ..merge };
+    let cases = [
+        (PathForm::default(), "/a/../b", Some("/a/../b")),
+        (base, "/a/b", Some("/a/b")),
+        (base, "/a/../b", Some("/b")),
+        (base, "/a/./b/.", Some("/a/b/")),
+        (base, "/a/b/..", Some("/a/")),
+        (base, "/../a", None),
+        (base, "/%61dmin", Some("/admin")),
+        (base, "/a%2fb", Some("/a%2Fb")),
+        (base, "/a\\b", Some("/a/b")),
+        (base, "/%2e%2e/a", None),
+        (base, "/a//b", Some("/a//b")),
+        (base, "/100%", Some("/100%")),
+        (merge, "/a///b", Some("/a/b")),
+        (decode, "/a%2Fb%5c..", Some("/a/")),
+    ];
+    for (form, path, wanted) in cases {
+        assert_eq!(form.apply(path).as_deref(), wanted, "{path} in {form:?}");
+    }
+}

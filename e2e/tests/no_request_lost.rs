@@ -1,0 +1,95 @@
+//! Promise: nothing that an operator does to the mesh loses a request: changes of configuration, restarts of the control
+//! plane, rollouts of an application.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use e2e::{Cluster, Space, eventually, mesh::PATIENCE};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+
+/// How many times the routes change.
+const CHANGES: u32 = 100;
+/// How long requests are sent: longer than all that is done meanwhile.
+const SECONDS: &str = "75";
+/// 200 a second are wished; a busy machine may manage fewer, but not as few as this in all.
+const FEWEST: u64 = 3_000;
+
+#[tokio::test]
+async fn no_request_is_lost() -> Result<()> {
+    let Some((cluster, _)) = Cluster::with_mesh("no_request_is_lost").await? else { return Ok(()) };
+    cluster
+        .in_namespace(|space| async move {
+            space.bookinfo().await?;
+            let caller = space.caller("client").await?;
+            let load = caller.load(&[
+                "http://productpage:9080/productpage",
+                "--rate",
+                "200",
+                "-c",
+                "100",
+                "-n",
+                "0",
+                "--seconds",
+                SECONDS,
+                // Details and reviews are both in the page.
+                "--expect",
+                "William Shakespeare",
+                "--expect",
+                "Reviewer1",
+            ]);
+            let (tally, disturbed) = tokio::join!(load, disturb(&space));
+            disturbed?;
+            let tally = tally?;
+            ensure!(tally.sent > FEWEST, "too few requests to judge by: {tally:?}");
+            tally.all_good()
+        })
+        .await
+}
+
+/// All that may happen to a mesh on a bad day.
+async fn disturb(space: &Space) -> Result<()> {
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for change in 0..CHANGES {
+        let weight = change % 100;
+        let to = |subset: &str, weight| json!({"destination": {"host": "reviews", "subset": subset}, "weight": weight});
+        let object = json!({
+            "apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "reviews"},
+            "spec": {"hosts": ["reviews"], "http": [{"route": [to("v1", weight), to("v3", 100 - weight)]}]},
+        });
+        space.apply_text(&object.to_string())?;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let system = Api::<Deployment>::namespaced(space.cluster.client.clone(), "istio-system");
+    for name in ["pilot", "galley", "ca"] {
+        restart(&system, name).await?;
+    }
+    let own = space.api::<Deployment>();
+    for name in ["reviews-v1", "reviews-v3"] {
+        restart(&own, name).await?;
+    }
+    Ok(())
+}
+
+/// `kubectl rollout restart`, and the wait for its end.
+async fn restart(deployments: &Api<Deployment>, name: &str) -> Result<()> {
+    let now = format!("{:016x}", rand::random::<u64>());
+    let annotation = json!({"kubectl.kubernetes.io/restartedAt": now});
+    let patch = json!({"spec": {"template": {"metadata": {"annotations": annotation}}}});
+    let wanted = deployments.patch(name, &PatchParams::default(), &Patch::Strategic(patch)).await?;
+    let generation = wanted.metadata.generation;
+    eventually("the rollout ends", PATIENCE, || async {
+        let status = deployments.get(name).await?.status.unwrap_or_default();
+        let done = status.observed_generation >= generation
+            && status.updated_replicas == Some(1)
+            && status.available_replicas == Some(1)
+            && status.replicas == Some(1);
+        Ok(done.then_some(()))
+    })
+    .await
+    .with_context(|| format!("restart of {name}"))
+}
