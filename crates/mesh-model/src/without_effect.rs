@@ -9,7 +9,9 @@ use serde_json::Value;
 use crate::{config::Kind, issue::FieldPath};
 
 /// Kind, field, and which values count; `[]` is every element of a list or every value of a map.
-const TABLE: &[(Kind, &str, fn(&Value) -> bool)] = &[
+type Row = (Kind, &'static str, fn(&Value) -> bool);
+
+const TABLE: &[Row] = &[
     // Gateways are not programmed yet.
     (Kind::Gateway, "spec.servers", says_something),
     (Kind::VirtualService, "spec.gateways[]", is_no_sidecar),

@@ -48,11 +48,11 @@ async fn signals_end_a_container_and_all_in_it() {
 async fn it_is_process_one_with_names_of_its_own() {
     let Some(bench) = Bench::new() else { return };
     let script = "echo $$; hostname; cat /etc/hostname; ps -e -o pid= | wc -l; ls -A / | tr '\\n' ' '; pwd; ls /proc/self/fd | wc -l";
-    let (_, text) = run(&ContainerSpec { cwd: "/jobs/deep".into(), ..bench.sh(script) }).await;
+    let (_, text) = run(&ContainerSpec { cwd: "/zone/deep".into(), ..bench.sh(script) }).await;
     let lines: Vec<_> = text.lines().map(str::trim).collect();
     assert_eq!(lines[..4], ["1", "reviews-v1", "reviews-v1", "3"], "{text}");
     assert!(lines[4].starts_with("bin dev etc home lib"), "{text}");
-    assert!(lines[4].ends_with("/jobs/deep"), "{text}");
+    assert!(lines[4].ends_with("/zone/deep"), "{text}");
     assert_eq!(lines[5], "4", "streams and ls' own folder: {text}");
 }
 
