@@ -170,7 +170,7 @@ fn shift(sh: &Shell, cluster: &Localkube, page: SocketAddr) -> Result<()> {
     println!("\nwho answers {READERS} readers, by the VirtualService `reviews`:");
     for weights in [[80, 20, 0], [50, 0, 50], [0, 0, 100], [80, 20, 0]] {
         apply(sh, cluster, &route_manifest(weights))?;
-        thread::sleep(Duration::from_millis(500));
+        thread::sleep(Duration::from_secs(1));
         let seen = count(page, weights)?;
         for (version, weight) in weights.into_iter().enumerate() {
             let expected = READERS as f64 * f64::from(weight) / 100.0;

@@ -22,8 +22,8 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Result<Answer> {
         TcpStream::connect_timeout(&address, patience).with_context(|| format!("no listener at {address}"))?;
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
-    // HTTP/1.0: the answer ends with the connection and comes in one piece.
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
+    // The answer ends with the connection; HTTP/1.1, because sidecars of Istio's kind refuse HTTP/1.0.
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     parse(&String::from_utf8_lossy(&bytes)).with_context(|| format!("http://{address}{path} answers with no HTTP"))

@@ -17,8 +17,8 @@ fn an_answer_has_a_status_and_a_body() {
         while !request.ends_with("\r\n\r\n") {
             reader.read_line(&mut request).unwrap();
         }
-        assert!(request.starts_with("GET /page HTTP/1.0\r\n"), "{request}");
-        stream.write_all(b"HTTP/1.0 404 Not Found\r\ncontent-length: 2\r\n\r\nno").unwrap();
+        assert!(request.starts_with("GET /page HTTP/1.1\r\n"), "{request}");
+        stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\nno").unwrap();
     });
     assert_eq!(get(address, "/page").unwrap(), Answer { status: 404, body: "no".to_owned() });
     server.join().unwrap();
