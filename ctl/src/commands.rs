@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cluster::{Cluster, Where},
-    documents, inject, install, manifests,
+    documents, inject, inspect, install, manifests,
     options::{NAMESPACE, Options},
 };
 
@@ -42,6 +42,12 @@ pub enum Command {
     Manifest(ManifestCommand),
     /// Add the proxy to the pods of a file
     KubeInject(InjectArgs),
+    /// How far each proxy has followed its pilot
+    #[command(alias = "ps")]
+    ProxyStatus(inspect::StatusArgs),
+    /// What a proxy was told
+    #[command(subcommand, alias = "pc")]
+    ProxyConfig(inspect::ConfigCommand),
     /// Versions of this program and of what runs in the cluster
     Version(VersionArgs),
 }
@@ -126,6 +132,8 @@ impl Cli {
             Command::Uninstall(arguments) => uninstall_mesh(&place, &arguments, out).await,
             Command::Manifest(ManifestCommand::Generate(arguments)) => generate(&arguments, out),
             Command::KubeInject(arguments) => kube_inject(&place, &arguments, out).await,
+            Command::ProxyStatus(arguments) => inspect::status(&place, &arguments, out).await,
+            Command::ProxyConfig(command) => command.run(&place, out).await,
             Command::Version(arguments) => version(&place, &arguments, out).await,
         }
     }

@@ -67,3 +67,6 @@ fn labels(selector: &LabelSelector) -> String {
     let equal = selector.match_labels.iter().flatten().map(|(key, value)| format!("{key}={value}"));
     equal.collect::<Vec<_>>().join(",")
 }
+
+#[cfg(test)]
+mod tests;
