@@ -14,3 +14,4 @@
 //! Start reading at [`agent`].
 
 pub mod agent;
+mod plane;
