@@ -38,6 +38,7 @@ mod path;
 mod refusal;
 mod route;
 mod snapshot;
+mod sniff;
 mod take;
 mod tcp;
 mod text;
@@ -64,6 +65,7 @@ pub use self::{
         TryOutcome, VirtualHost,
     },
     snapshot::{Resolved, Snapshot, Store, Wanted},
+    sniff::{SNIFF_LIMIT, Sniffed, sniff},
     tcp::TcpForward,
     text::{Pattern, Substitution, TextTest},
 };
