@@ -15,6 +15,8 @@ use crate::{
 /// A validated HTTP connection manager.
 #[derive(Debug)]
 pub struct HttpManager {
+    /// The name that its statistics stand under.
+    pub stat_prefix: Arc<str>,
     /// Where its routes come from.
     pub routes: RouteSource,
     /// Which versions are read.
@@ -89,6 +91,7 @@ pub enum ServerHeader {
 impl HttpManager {
     pub(crate) fn parse(mut message: pb::HttpConnectionManager) -> Result<Self, Bad> {
         let mut manager = Self {
+            stat_prefix: std::mem::take(&mut message.stat_prefix).into(),
             routes: RouteSource::parse(message.route_specifier.take())?,
             codec: Codec::parse(std::mem::take(&mut message.codec_type))?,
             server_name: Some(std::mem::take(&mut message.server_name))
@@ -220,7 +223,6 @@ fn parse_path_form(message: &mut pb::HttpConnectionManager) -> Result<PathForm, 
 }
 
 fn refuse_unknown(mut message: pb::HttpConnectionManager) -> Result<(), Bad> {
-    message.stat_prefix.clear();
     // Spans: without a provider nobody would receive them.
     if message.tracing.as_ref().is_some_and(|tracing| tracing.provider.is_none()) {
         message.tracing = None;

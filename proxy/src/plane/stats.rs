@@ -1,11 +1,22 @@
 //! Counters by Envoy's names, for tests and dashboards that read those.
 //!
+//! A set of counters is made at its first use and kept by whoever counts: the lock around the names is taken when a
+//! worker meets a cluster for the first time, never for a request.
+//!
 //! <https://www.envoyproxy.io/docs/envoy/latest/configuration/upstream/cluster_manager/cluster_stats>
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+mod text;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+    },
 };
+
+pub(super) use self::text::escaped;
+use self::text::{Measure, Sample, Set};
 
 /// Only rises.
 #[derive(Debug, Default)]
@@ -38,81 +49,182 @@ impl Gauge {
         self.0.fetch_add(more, Relaxed);
     }
 
+    /// From now on it is this.
+    pub(crate) fn set(&self, value: i64) {
+        self.0.store(value, Relaxed);
+    }
+
     /// The value.
     pub(crate) fn get(&self) -> i64 {
         self.0.load(Relaxed)
     }
 }
 
-/// Of one cluster (`cluster.NAME.*`).
-#[derive(Debug, Default)]
-#[allow(missing_docs, reason = "each is named as Envoy's is, and documented there")]
-pub(crate) struct ClusterStats {
-    pub(crate) upstream_cx_total: Counter,
-    pub(crate) upstream_cx_active: Gauge,
-    pub(crate) upstream_cx_connect_fail: Counter,
-    pub(crate) upstream_cx_connect_timeout: Counter,
-    pub(crate) upstream_cx_overflow: Counter,
-    pub(crate) upstream_cx_none_healthy: Counter,
-    pub(crate) upstream_cx_rx_bytes_total: Counter,
-    pub(crate) upstream_cx_tx_bytes_total: Counter,
-    pub(crate) upstream_rq_total: Counter,
-    pub(crate) upstream_rq_active: Gauge,
-    /// By class: 1xx to 5xx.
-    pub(crate) upstream_rq_xx: [Counter; 5],
-    pub(crate) upstream_rq_pending_overflow: Counter,
-    pub(crate) upstream_rq_retry: Counter,
-    pub(crate) upstream_rq_retry_success: Counter,
-    pub(crate) upstream_rq_retry_overflow: Counter,
-    pub(crate) upstream_rq_retry_limit_exceeded: Counter,
-    pub(crate) upstream_rq_timeout: Counter,
-    pub(crate) upstream_rq_per_try_timeout: Counter,
-    pub(crate) upstream_rq_rx_reset: Counter,
-    pub(crate) ejections_enforced_total: Counter,
+/// A set of counters whose fields are named as Envoy names them, and which can tell all of them.
+macro_rules! set {
+    ($(#[$about:meta])* $set:ident { $($(#[$doc:meta])* $field:ident: $kind:ty,)* }) => {
+        $(#[$about])*
+        #[derive(Debug, Default)]
+        #[allow(missing_docs, reason = "each is named as Envoy's is, and documented there")]
+        pub(crate) struct $set {
+            $($(#[$doc])* pub(crate) $field: $kind,)*
+        }
+
+        impl Set for $set {
+            fn samples(&self) -> Vec<Sample> {
+                let mut samples = Vec::new();
+                $(self.$field.measure(stringify!($field), &mut samples);)*
+                samples
+            }
+        }
+    };
 }
 
-/// Of one listener (`listener.ADDRESS_PORT.*`), and of the requests that came in by it (`http.PREFIX.*`).
-#[derive(Debug, Default)]
-#[allow(missing_docs, reason = "each is named as Envoy's is, and documented there")]
-pub(crate) struct ListenerStats {
-    pub(crate) downstream_cx_total: Counter,
-    pub(crate) downstream_cx_active: Gauge,
-    pub(crate) downstream_pre_cx_timeout: Counter,
-    pub(crate) no_filter_chain_match: Counter,
+set! {
+    /// Of one cluster (`cluster.NAME.*`).
+    ClusterStats {
+        upstream_cx_total: Counter,
+        upstream_cx_active: Gauge,
+        upstream_cx_connect_fail: Counter,
+        upstream_cx_connect_timeout: Counter,
+        upstream_cx_overflow: Counter,
+        upstream_cx_none_healthy: Counter,
+        upstream_cx_rx_bytes_total: Counter,
+        upstream_cx_tx_bytes_total: Counter,
+        upstream_rq_total: Counter,
+        upstream_rq_active: Gauge,
+        /// By class: 1xx to 5xx.
+        upstream_rq_xx: [Counter; 5],
+        upstream_rq_pending_overflow: Counter,
+        upstream_rq_retry: Counter,
+        upstream_rq_retry_success: Counter,
+        upstream_rq_retry_overflow: Counter,
+        upstream_rq_retry_limit_exceeded: Counter,
+        upstream_rq_timeout: Counter,
+        upstream_rq_per_try_timeout: Counter,
+        upstream_rq_rx_reset: Counter,
+        ejections_enforced_total: Counter,
+    }
 }
 
-/// Of one HTTP connection manager (`http.PREFIX.*`).
+set! {
+    /// Of one listener (`listener.ADDRESS_PORT.*`).
+    ListenerStats {
+        downstream_cx_total: Counter,
+        downstream_cx_active: Gauge,
+        downstream_pre_cx_timeout: Counter,
+        no_filter_chain_match: Counter,
+    }
+}
+
+set! {
+    /// Of the HTTP connection managers with one prefix (`http.PREFIX.*`).
+    HttpStats {
+        downstream_cx_total: Counter,
+        downstream_cx_active: Gauge,
+        downstream_rq_total: Counter,
+        downstream_rq_active: Gauge,
+        /// By class: 1xx to 5xx.
+        downstream_rq_xx: [Counter; 5],
+        downstream_rq_rx_reset: Counter,
+        downstream_cx_protocol_error: Counter,
+        no_route: Counter,
+    }
+}
+
+/// Of the whole proxy: what became of the configuration that was sent.
 #[derive(Debug, Default)]
 #[allow(missing_docs, reason = "each is named as Envoy's is, and documented there")]
-pub(crate) struct HttpStats {
-    pub(crate) downstream_cx_total: Counter,
-    pub(crate) downstream_cx_active: Gauge,
-    pub(crate) downstream_rq_total: Counter,
-    pub(crate) downstream_rq_active: Gauge,
-    /// By class: 1xx to 5xx.
-    pub(crate) downstream_rq_xx: [Counter; 5],
-    pub(crate) downstream_rq_rx_reset: Counter,
-    pub(crate) downstream_cx_protocol_error: Counter,
-    pub(crate) no_route: Counter,
+pub(crate) struct ServerStats {
+    pub(crate) cds_update_success: Counter,
+    pub(crate) cds_update_rejected: Counter,
+    pub(crate) lds_update_success: Counter,
+    pub(crate) lds_update_rejected: Counter,
+    pub(crate) rds_update_success: Counter,
+    pub(crate) rds_update_rejected: Counter,
+    pub(crate) eds_update_success: Counter,
+    pub(crate) eds_update_rejected: Counter,
+    /// 1 while the control plane is connected.
+    pub(crate) control_plane_connected_state: Gauge,
 }
 
 /// All counters.
 #[derive(Debug, Default)]
-pub(crate) struct Stats;
+pub(crate) struct Stats {
+    /// Of the whole proxy.
+    pub(crate) server: ServerStats,
+    clusters: Registry<ClusterStats>,
+    listeners: Registry<ListenerStats>,
+    managers: Registry<HttpStats>,
+}
 
 impl Stats {
     /// Those of a cluster, made at its first use; kept by the caller for as long as it uses the cluster.
-    pub(crate) fn cluster(&self, _name: &Arc<str>) -> Arc<ClusterStats> {
-        Arc::default()
+    pub(crate) fn cluster(&self, name: &Arc<str>) -> Arc<ClusterStats> {
+        self.clusters.get(name)
     }
 
-    /// Those of a listener.
-    pub(crate) fn listener(&self, _name: &Arc<str>) -> Arc<ListenerStats> {
-        Arc::default()
+    /// Those of a listener, by its first address (`0.0.0.0:15006`), as Envoy names them.
+    pub(crate) fn listener(&self, name: &Arc<str>) -> Arc<ListenerStats> {
+        self.listeners.get(name)
     }
 
     /// Those of the HTTP connection managers with that prefix.
-    pub(crate) fn http(&self, _prefix: &Arc<str>) -> Arc<HttpStats> {
-        Arc::default()
+    pub(crate) fn http(&self, prefix: &Arc<str>) -> Arc<HttpStats> {
+        self.managers.get(prefix)
+    }
+
+    /// Forgets clusters; whoever still holds their counters counts for nobody.
+    pub(crate) fn retain_clusters(&self, keep: &dyn Fn(&str) -> bool) {
+        self.clusters.lock().retain(|name, _| keep(name));
+    }
+
+    /// Every name and value, as Envoy's plain `/stats` has them.
+    pub(crate) fn visit(&self, f: &mut dyn FnMut(&str, u64)) {
+        self.server.samples().iter().for_each(|(name, sample)| f(name, sample.value));
+        self.clusters.visit("cluster", f);
+        self.listeners.visit("listener", f);
+        self.managers.visit("http", f);
+    }
+
+    /// Appends all in the text format 0.0.4 of Prometheus, under the names that Envoy gives them there.
+    pub(crate) fn prometheus(&self, out: &mut String) {
+        text::server(&self.server, out);
+        self.clusters.prometheus("envoy_cluster_", "cluster_name", out);
+        self.listeners.prometheus("envoy_listener_", "listener_address", out);
+        self.managers.prometheus("envoy_http_", "http_conn_manager_prefix", out);
+    }
+}
+
+/// Sets of one kind by name.
+#[derive(Debug)]
+struct Registry<S>(Mutex<BTreeMap<Arc<str>, Arc<S>>>);
+
+impl<S> Default for Registry<S> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<S: Set + Default> Registry<S> {
+    fn get(&self, name: &Arc<str>) -> Arc<S> {
+        self.lock().entry(name.clone()).or_default().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<S>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What there is now; the lock is not held while somebody writes.
+    fn all(&self) -> Vec<(Arc<str>, Vec<Sample>)> {
+        self.lock().iter().map(|(name, set)| (name.clone(), set.samples())).collect()
+    }
+
+    fn visit(&self, scope: &str, f: &mut dyn FnMut(&str, u64)) {
+        text::visit(scope, &self.all(), f);
+    }
+
+    fn prometheus(&self, prefix: &str, label: &str, out: &mut String) {
+        text::prometheus(prefix, label, &self.all(), out);
     }
 }

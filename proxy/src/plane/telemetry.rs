@@ -1,13 +1,33 @@
 //! Istio's metrics: who called whom, and what came of it.
 //!
+//! ```text
+//!   x-envoy-peer-metadata ─► peer ─┐
+//!   cluster's metadata ─► service ─┼─► Recorder (one a worker) ── small key ──► series: atomics ◄── prometheus()
+//!   code, flags, bytes ────────────┘          └─ at the first time: labels ─► Telemetry's map
+//! ```
+//!
 //! Values of labels come from configuration and from what workloads of the mesh say of themselves, never from the text of
-//! a request.
+//! a request. What workloads say is bounded: so many of them, and so long a name.
 
-use std::{sync::Arc, time::Duration};
+mod labels;
+mod peer;
+mod recorder;
+mod series;
+mod text;
 
-use http::{HeaderMap, HeaderValue};
-use mesh_snapshot::{ClusterConfig, Host};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
+use mesh_snapshot::ClusterConfig;
+
+pub(crate) use self::recorder::{Recorder, TcpSeries};
+use self::{
+    peer::{Introduction, Peers},
+    series::{HttpSeries, TcpCounts},
+};
 use super::flags::Flags;
 
 /// Which side of a call tells of it.
@@ -59,58 +79,56 @@ pub(crate) struct TcpMeasured<'a> {
 
 /// All series of the proxy.
 #[derive(Debug)]
-pub(crate) struct Telemetry;
+pub(crate) struct Telemetry {
+    own: Workload,
+    introduction: Introduction,
+    peers: Peers,
+    requests: Registry<HttpSeries>,
+    connections: Registry<TcpCounts>,
+}
 
 impl Telemetry {
     /// Of a proxy beside this workload; `id` is the node's.
-    pub(crate) fn new(_own: Workload, _id: &str) -> Self {
-        Self
+    pub(crate) fn new(own: Workload, id: &str) -> Self {
+        let introduction = Introduction::new(&own, id);
+        Self {
+            own,
+            introduction,
+            peers: Peers::default(),
+            requests: Registry::default(),
+            connections: Registry::default(),
+        }
+    }
+
+    /// Appends all series in the text format 0.0.4 of Prometheus.
+    pub(crate) fn prometheus(&self, out: &mut String) {
+        text::requests(&self.requests.all(), out);
+        text::connections(&self.connections.all(), out);
+        text::proxy(self.peers.overflow(), out);
     }
 }
 
-/// One worker's way to the series: what it has looked up once it finds again without a lock.
+/// Series by their labels, as Prometheus writes them.
 #[derive(Debug)]
-pub(crate) struct Recorder;
+struct Registry<S>(Mutex<BTreeMap<Arc<str>, Arc<S>>>);
 
-impl Recorder {
-    /// For one worker.
-    pub(crate) fn new(_telemetry: Arc<Telemetry>) -> Self {
-        Self
-    }
-
-    /// Tells the peer who this is: sets `x-envoy-peer-metadata` and `x-envoy-peer-metadata-id`.
-    pub(crate) fn introduce(&self, _headers: &mut HeaderMap) {}
-
-    /// Who the peer says it is; takes these two headers away.
-    pub(crate) fn take_peer(&self, _headers: &mut HeaderMap) -> Option<Arc<Workload>> {
-        None
-    }
-
-    /// The workload behind an endpoint, as the control plane names it.
-    pub(crate) fn peer_of_host(&self, _host: &Host) -> Option<Arc<Workload>> {
-        None
-    }
-
-    /// Counts a request.
-    pub(crate) fn request(&self, _measured: &Measured<'_>) {}
-
-    /// Counts the begin of a TCP connection; the handle counts its bytes and its end.
-    pub(crate) fn connection(&self, _measured: &TcpMeasured<'_>) -> TcpSeries {
-        TcpSeries
+impl<S> Default for Registry<S> {
+    fn default() -> Self {
+        Self(Mutex::default())
     }
 }
 
-/// The series of one open TCP connection. Counts its end when it is dropped.
-#[derive(Debug)]
-pub(crate) struct TcpSeries;
+impl<S: Default> Registry<S> {
+    fn series(&self, labels: String) -> Arc<S> {
+        self.lock().entry(labels.into()).or_default().clone()
+    }
 
-impl TcpSeries {
-    /// Bytes from the client to the server since the last call.
-    pub(crate) fn received(&self, _bytes: u64) {}
+    /// What there is now; the lock is not held while somebody writes.
+    fn all(&self) -> Vec<(Arc<str>, Arc<S>)> {
+        self.lock().iter().map(|(labels, series)| (labels.clone(), series.clone())).collect()
+    }
 
-    /// Bytes from the server to the client since the last call.
-    pub(crate) fn sent(&self, _bytes: u64) {}
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<S>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
-
-#[allow(dead_code, reason = "the type of the header values")]
-type Value = HeaderValue;
