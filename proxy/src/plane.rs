@@ -11,20 +11,31 @@
 //!   stats, telemetry, logs ◄────────── counts and lines ───────┘
 //! ```
 
+mod accept;
+mod body;
+mod copy;
 mod flags;
+mod http;
+mod io;
 mod life;
 mod logs;
+mod record;
 mod stats;
+mod tcp;
 mod telemetry;
+mod upstream;
+mod worker;
 mod world;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 pub(crate) use self::{life::Life, logs::Logs, stats::Stats, telemetry::Telemetry, world::World};
 
 /// What all threads of the data plane share. Nothing in it is waited for on the way of a request.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// When the data plane began; times of ejections count from here.
+    pub(crate) started: Instant,
     /// The published snapshot.
     pub(crate) world: World,
     /// Whether workers run, and whether the end has begun.

@@ -1,0 +1,148 @@
+//! A request, from its head to the head of its answer. Each line asks a pure value one question.
+
+use std::rc::Rc;
+
+use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http_body::Body as _;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use mesh_snapshot::{Abort, Action, CorsVerdict, Fault, Handler, Head, Routed};
+
+use super::{
+    HttpConnection,
+    forward::{Exchange, forward},
+    local::Reply,
+    prepare::prepare,
+    response,
+};
+use crate::plane::{
+    body::{Body, Progress},
+    flags::Flags,
+    record::{Record, RequestFacts},
+    worker::Worker,
+};
+
+/// What of a request is still with the client's connection.
+pub(super) struct Rest {
+    pub(super) incoming: Incoming,
+    pub(super) upgrade: OnUpgrade,
+}
+
+/// Answers a request.
+pub(super) async fn answer(connection: &Rc<HttpConnection>, mut request: Request<Incoming>) -> Response<Body> {
+    let worker = &connection.worker;
+    let place = connection.place();
+    let Handler::Http(manager) = &place.chain.handler else { return Response::new(Body::Empty) };
+    let snapshot = worker.snapshot();
+    let upgrade = hyper::upgrade::on(&mut request);
+    let (mut parts, incoming) = request.into_parts();
+    let rest = Rest { upgrade, incoming };
+    let progress = Progress::new(rest.incoming.is_end_stream());
+    let mut record = Record::new(worker, &connection.downstream, manager, place.listener.inbound, progress);
+
+    let prepared = prepare(worker, manager, &mut parts);
+    let peer = worker.recorder.take_peer(&mut parts.headers);
+    let prepared = match prepared {
+        Ok(prepared) => prepared,
+        Err(reply) => {
+            record.keep_head(&parts, "", parts.uri.path());
+            return reply.send(connection, record);
+        }
+    };
+    let introduced = peer.is_some();
+    record.peer = peer.filter(|_| place.listener.inbound);
+    record.keep_head(&parts, prepared.authority.to_str().unwrap_or_default(), &prepared.path_and_query());
+
+    let head = prepared.head(&parts);
+    record.grpc = head.is_grpc();
+    let table = snapshot.routes(manager).cloned();
+    let Some(routed) = table.as_ref().and_then(|table| table.route(&head, worker.random())) else {
+        return Reply::new(StatusCode::NOT_FOUND, Flags::NO_ROUTE, "route_not_found").send(connection, record);
+    };
+    record.keep_route(&routed.virtual_host.name, &routed.route.name);
+
+    let target = match &routed.route.action {
+        Action::Forward(forward) => Some(forward.target(worker.random())),
+        Action::Redirect(_) | Action::Direct(_) => None,
+    };
+    if let Some(fault) = routed.fault().filter(|_| manager.faults)
+        && let Some(reply) = inject(worker, fault, &head, target.map_or("", |t| &t.cluster), &mut record).await
+    {
+        return reply.send(connection, record);
+    }
+    let verdict = routed.cors().filter(|_| manager.cors).map(|cors| (cors, cors.check(&head, worker.random())));
+    let marked = match verdict {
+        Some((_, CorsVerdict::Preflight(preflight))) => {
+            let mut reply = Reply::new(StatusCode::OK, Flags::default(), "cors_response");
+            reply.headers = preflight.0;
+            return reply.send(connection, record);
+        }
+        Some((cors, CorsVerdict::Allowed(origin))) => Some((cors, origin)),
+        Some((_, CorsVerdict::None)) | None => None,
+    };
+    match (&routed.route.action, target) {
+        (Action::Forward(to), Some(target)) => {
+            let inbound = place.listener.inbound;
+            let exchange =
+                Exchange { connection, snapshot: &snapshot, manager, inbound, routed, to, target, introduced, marked };
+            forward(exchange, record, &prepared, parts, rest).await
+        }
+        (action, _) => local_action(action, &routed, &head, &parts, record, connection),
+    }
+}
+
+/// Injects what the route's fault says: a delay, which is waited for here, and then perhaps an answer.
+async fn inject(worker: &Worker, fault: &Fault, head: &Head<'_>, cluster: &str, record: &mut Record) -> Option<Reply> {
+    if !fault.concerns(head, cluster) {
+        return None;
+    }
+    if let Some(delay) = fault.delay(worker.random()) {
+        record.flags.set(Flags::DELAY_INJECTED);
+        tokio::time::sleep(delay).await;
+    }
+    let abort = fault.abort(worker.random())?;
+    let status = match abort {
+        Abort::Http(status) => status,
+        Abort::Grpc(_) => StatusCode::OK,
+    };
+    let mut reply = Reply::new(status, Flags::FAULT_INJECTED, "fault_filter_abort").body("fault filter abort");
+    if let Abort::Grpc(status) = abort {
+        record.grpc = true;
+        reply.grpc_status = Some(status);
+    }
+    Some(reply)
+}
+
+/// Redirects and direct responses.
+fn local_action(
+    action: &Action,
+    routed: &Routed<'_>,
+    head: &Head<'_>,
+    parts: &Parts,
+    record: Record,
+    connection: &HttpConnection,
+) -> Response<Body> {
+    let mut reply = match action {
+        Action::Direct(direct) => {
+            let body = bytes::Bytes::copy_from_slice(&direct.body);
+            Reply::new(direct.status, Flags::default(), "direct_response").body(body)
+        }
+        Action::Redirect(redirect) => {
+            let location = redirect.location(head, routed.matched(head));
+            let mut reply = Reply::new(redirect.status, Flags::default(), "direct_response");
+            if let Ok(location) = HeaderValue::from_str(&location) {
+                reply.headers.insert(header::LOCATION, location);
+            }
+            reply
+        }
+        // Taken care of by the caller.
+        Action::Forward(_) => Reply::new(StatusCode::INTERNAL_SERVER_ERROR, Flags::default(), "internal_error"),
+    };
+    let facts = RequestFacts {
+        record: &record,
+        head: Head { headers: &parts.headers, ..*head },
+        response: None,
+        route: &routed.route.name,
+    };
+    response::change(routed, None, &mut reply.headers, &facts);
+    reply.send(connection, record)
+}

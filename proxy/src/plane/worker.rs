@@ -1,0 +1,208 @@
+//! A worker: one thread that carries traffic, with everything that it needs for that within reach.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use mesh_snapshot::{Listener, Snapshot, Tick};
+use rustc_hash::FxHashMap;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{
+    net::TcpListener,
+    sync::oneshot,
+    task::{AbortHandle, LocalSet},
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{Shared, accept, logs::LogBuffer, telemetry::Recorder, upstream::Upstreams};
+
+/// How often a worker looks after its idle connections and hands over its logs.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// Connections that wait to be accepted, at most, as the kernel allows.
+const BACKLOG: i32 = 4096;
+
+/// One thread's share of the data plane. It is never shared between threads, so nothing in it locks.
+pub(crate) struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) recorder: Recorder,
+    pub(crate) log: LogBuffer,
+    pub(crate) upstreams: Upstreams,
+    snapshot: RefCell<Arc<Snapshot>>,
+    generation: Cell<u64>,
+    random: Cell<u64>,
+    listening: RefCell<FxHashMap<(Arc<str>, SocketAddr), AbortHandle>>,
+}
+
+/// A worker's thread. It ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Running {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
+            tracing::error!("a worker has panicked");
+        }
+    }
+}
+
+/// Starts a worker.
+///
+/// # Errors
+/// The system gives no thread.
+pub(crate) fn start(shared: Arc<Shared>, number: usize) -> io::Result<Running> {
+    let (stop, stopped) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let thread = thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+        LocalSet::new().block_on(&runtime, async {
+            let worker = Worker::new(shared);
+            tokio::select! {
+                () = worker.run() => {}
+                _ = stopped => {}
+            }
+            worker.log.flush();
+        });
+    })?;
+    Ok(Running { stop: Some(stop), thread: Some(thread) })
+}
+
+/// Runs a task on the worker's own thread.
+pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) -> AbortHandle {
+    tokio::task::spawn_local(task).abort_handle()
+}
+
+impl Worker {
+    /// With what all threads share.
+    pub(crate) fn new(shared: Arc<Shared>) -> Rc<Self> {
+        Rc::new(Self {
+            recorder: Recorder::new(shared.telemetry.clone()),
+            log: shared.logs.buffer(),
+            upstreams: Upstreams::default(),
+            snapshot: RefCell::new(shared.world.current()),
+            generation: Cell::new(shared.world.generation()),
+            random: Cell::new(rand::random()),
+            listening: RefCell::default(),
+            shared,
+        })
+    }
+
+    /// Follows the snapshot's listeners until the runtime ends.
+    async fn run(self: &Rc<Self>) {
+        let mut published = self.shared.world.published();
+        let mut housekeeping = interval(HOUSEKEEPING);
+        housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut started = false;
+        loop {
+            self.follow_listeners();
+            if !started && !self.listening.borrow().is_empty() {
+                started = true;
+                self.shared.life.worker_started();
+            }
+            tokio::select! {
+                changed = published.changed() => if changed.is_err() { return },
+                _ = housekeeping.tick() => {
+                    self.upstreams.tidy(self);
+                    self.log.flush();
+                }
+            }
+        }
+    }
+
+    /// The snapshot in force.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        let generation = self.shared.world.generation();
+        if generation != self.generation.get() {
+            self.snapshot.replace(self.shared.world.current());
+            self.generation.set(generation);
+        }
+        self.snapshot.borrow().clone()
+    }
+
+    /// A random number (xorshift64*): good enough to choose by, and free of locks.
+    pub(crate) fn random(&self) -> u64 {
+        let mut x = self.random.get().max(1);
+        x ^= x >> 12;
+        x ^= x << 25;
+        x ^= x >> 27;
+        self.random.set(x);
+        x.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    /// The time, as ejections of endpoints count it.
+    pub(crate) fn now(&self) -> Tick {
+        Tick::after(Instant::now().saturating_duration_since(self.shared.started))
+    }
+
+    /// Opens sockets of listeners that came, closes those of listeners that went.
+    fn follow_listeners(self: &Rc<Self>) {
+        let snapshot = self.snapshot();
+        let bound = snapshot.listeners().filter(|listener| listener.binds);
+        let wanted: Vec<(Arc<str>, SocketAddr)> =
+            bound.flat_map(|l| l.addresses.iter().map(|address| (l.name.clone(), *address))).collect();
+        let mut listening = self.listening.borrow_mut();
+        listening.retain(|key, task| {
+            let stays = wanted.contains(key);
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for (name, address) in wanted {
+            let key = (name, address);
+            if listening.contains_key(&key) {
+                continue;
+            }
+            match listen(address) {
+                Ok(socket) => {
+                    let task = spawn(self.clone().accept(key.0.clone(), socket));
+                    listening.insert(key, task);
+                }
+                // Tried again at the next housekeeping or publication.
+                Err(error) => tracing::error!(%error, listener = %key.0, %address, "a listener cannot be opened"),
+            }
+        }
+    }
+
+    async fn accept(self: Rc<Self>, name: Arc<str>, socket: TcpListener) {
+        loop {
+            match socket.accept().await {
+                Ok((stream, source)) => {
+                    spawn(accept::connection(self.clone(), name.clone(), stream, source));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, listener = %name, "a connection cannot be accepted");
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            }
+        }
+    }
+
+    /// The listener of that name, as it is now.
+    pub(crate) fn listener(&self, name: &str) -> Option<Arc<Listener>> {
+        self.snapshot().listener(name).cloned()
+    }
+}
+
+/// A socket of this thread's own; the kernel divides connections among the workers' sockets.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
