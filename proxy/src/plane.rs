@@ -11,7 +11,10 @@
 //!   stats, telemetry, logs ◄────────── counts and lines ───────┘
 //! ```
 
+mod dns;
+mod feed;
 mod flags;
+mod held;
 mod life;
 mod logs;
 mod stats;
@@ -20,13 +23,15 @@ mod world;
 
 use std::sync::Arc;
 
-pub(crate) use self::{life::Life, logs::Logs, stats::Stats, telemetry::Telemetry, world::World};
+pub(crate) use self::{dns::Names, life::Life, logs::Logs, stats::Stats, telemetry::Telemetry, world::World};
 
 /// What all threads of the data plane share. Nothing in it is waited for on the way of a request.
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// The published snapshot.
     pub(crate) world: World,
+    /// Names that clusters speak of, resolved when somebody wants to go there.
+    pub(crate) names: Names,
     /// Whether workers run, and whether the end has begun.
     pub(crate) life: Life,
     /// Counters by Envoy's names.
