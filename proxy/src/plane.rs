@@ -11,6 +11,8 @@
 //!   stats, telemetry, logs ◄────────── counts and lines ───────┘
 //! ```
 
+mod admin;
+mod control;
 mod dns;
 mod feed;
 mod flags;
