@@ -1,10 +1,11 @@
 //! The agent: what a pod's proxy container runs.
 
-use std::{collections::BTreeMap, fs, future::Future, io, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fs, future::Future, io, path::PathBuf, sync::Arc, time::Instant};
 
 use mesh_bootstrap::{Admin, Drain, LogError, LogOptions, bind, serve, start_logs};
-use mesh_identity::Settings as IdentitySettings;
+use mesh_identity::{Credentials, Settings as IdentitySettings};
 use mesh_pki::KeyKind;
+use mesh_xds::client::{Tls, TlsDialError};
 use tokio::net::UnixListener;
 
 mod bootstrap;
@@ -37,6 +38,8 @@ use envoy::Envoy;
 use metrics::AgentMetrics;
 use status::Status;
 
+use crate::plane::{AskReady, ControlPorts, ControlSettings, Plane, PlaneSettings};
+
 /// Why the agent ends before it is asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
@@ -46,9 +49,12 @@ pub enum AgentError {
     /// No logs.
     #[error("logs cannot be started")]
     Logs(#[from] LogError),
-    /// No data plane.
-    #[error("this build has no data plane of its own; annotate the pod with `lateen.io/data-plane: envoy`")]
-    NoDataPlane,
+    /// No way to pilot.
+    #[error("pilot cannot be called (discoveryAddress)")]
+    Dial(#[source] TlsDialError),
+    /// The data plane does not start.
+    #[error("the data plane cannot be started")]
+    Plane(#[source] io::Error),
     /// No signals.
     #[error("signals cannot be listened to")]
     Signals(#[source] io::Error),
@@ -84,27 +90,77 @@ pub async fn run(options: ProxyOptions, environment: BTreeMap<String, String>) -
     let logs = LogOptions { filter: options.log_filter(), json: options.log_as_json };
     let admin = Admin::new("proxy", Some(start_logs(&logs)?));
     let settings = Arc::new(Settings::new(&options, &environment)?);
-    if settings.data_plane != DataPlane::Envoy {
-        return Err(AgentError::NoDataPlane);
+    match settings.data_plane {
+        DataPlane::Lateen => with_lateen(settings, admin).await,
+        DataPlane::Envoy => with_envoy(settings, admin).await,
     }
-    with_envoy(settings, admin).await
+}
+
+/// What both data planes have beside them: an identity, and the agent's own port.
+struct Beside {
+    drain: Drain,
+    credentials: Credentials,
+    metrics: AgentMetrics,
+    status: Status,
+}
+
+impl Beside {
+    async fn start(settings: &Arc<Settings>, admin: &Admin) -> Result<Self, AgentError> {
+        let drain = Drain::on_signals().map_err(AgentError::Signals)?;
+        let credentials = mesh_identity::start(identity(settings));
+        let metrics = AgentMetrics::new(&admin.metrics, &credentials);
+        let status = Status::new(Arc::clone(settings), admin.metrics.clone(), metrics.clone(), drain.clone());
+        let port = settings.ports.status;
+        let listener = bind(port).await.map_err(|source| AgentError::Port { port, source })?;
+        // Served to the end: the kubelet and preStop hooks still ask while the data plane drains.
+        spawn_logged("the agent's port is no longer served", serve(listener, status.router(), Drain::new()));
+        Ok(Self { drain, credentials, metrics, status })
+    }
+}
+
+/// The agent around the data plane of this program.
+async fn with_lateen(settings: Arc<Settings>, admin: Admin) -> Result<(), AgentError> {
+    let began = Instant::now();
+    let beside = Beside::start(&settings, &admin).await?;
+    let node = node::node(&settings);
+    let status = beside.status.clone();
+    let ready: AskReady = Arc::new(move || {
+        let status = status.clone();
+        Box::pin(async move { status.ready().await })
+    });
+    let dial = Tls::new(&settings.discovery, &beside.credentials).map_err(AgentError::Dial)?;
+    let plane = PlaneSettings {
+        workers: settings.concurrency as usize,
+        own: node::workload(&settings),
+        id: settings.node.to_string(),
+        control: ControlSettings {
+            ports: ControlPorts {
+                admin: settings.ports.admin,
+                health: settings.ports.health,
+                prometheus: settings.ports.prometheus,
+            },
+            workers: settings.concurrency,
+            bootstrap: bootstrap::render(&settings, &node),
+            logs: admin.logs.clone(),
+            drain: beside.drain.clone(),
+            ready,
+            began,
+        },
+    };
+    let plane = Plane::start(plane, dial, node).await.map_err(AgentError::Plane)?;
+    beside.drain.requested().await;
+    drain::drain(&settings).await;
+    plane.stop();
+    Ok(())
 }
 
 /// The agent around stock Envoy. They live and die together.
 async fn with_envoy(settings: Arc<Settings>, admin: Admin) -> Result<(), AgentError> {
-    let drain = Drain::on_signals().map_err(AgentError::Signals)?;
-    let credentials = mesh_identity::start(identity(&settings));
-    let metrics = AgentMetrics::new(&admin.metrics, &credentials);
+    let Beside { drain, credentials, metrics, .. } = Beside::start(&settings, &admin).await?;
     let xds = listen(settings.xds_socket())?;
     tokio::spawn(relay::serve(xds, credentials.clone(), settings.discovery.clone(), metrics.clone())?);
     let secrets = listen(settings.sds_socket())?;
     spawn_logged("secrets are no longer served", sds::serve(secrets, credentials.clone()));
-
-    let status = Status::new(Arc::clone(&settings), admin.metrics.clone(), metrics, drain.clone());
-    let port = settings.ports.status;
-    let listener = bind(port).await.map_err(|source| AgentError::Port { port, source })?;
-    // Served to the end: the kubelet and preStop hooks still ask while the data plane drains.
-    spawn_logged("the agent's port is no longer served", serve(listener, status.router(), Drain::new()));
 
     let bootstrap = bootstrap::render(&settings, &node::node(&settings));
     let mut envoy = Envoy::start(&settings, &bootstrap)?;

@@ -6,7 +6,8 @@ use anyhow::Result;
 use clap::Parser;
 use proxy::agent::{Cli, Task, ask, run, wait};
 
-#[tokio::main]
+// Workers have threads of their own; all the rest shares this one.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Proxy(options) => run(options, env::vars().collect()).await?,

@@ -197,6 +197,11 @@ impl Store {
         before.is_none_or(|before| before != resolved)
     }
 
+    /// Forgets what DNS said of other names than these.
+    pub fn keep_names(&mut self, keep: impl Fn(&str) -> bool) {
+        self.resolved.retain(|name, _| keep(name));
+    }
+
     /// The names that the resources speak of.
     pub fn wanted(&self) -> Wanted {
         let mut wanted = Wanted::default();

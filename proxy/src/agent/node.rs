@@ -8,6 +8,7 @@ use nix::ifaddrs::getifaddrs;
 use serde_json::{Map, Value, json};
 
 use super::settings::Settings;
+use crate::plane::Workload;
 
 /// The Istio whose proxies this one behaves like; control planes switch features by it.
 const ISTIO_VERSION: &str = "1.25.1";
@@ -27,6 +28,23 @@ fn node_with(settings: &Settings, addresses: &[IpAddr]) -> Value {
         node["locality"] = locality;
     }
     node
+}
+
+/// The workload, as metrics name it.
+pub(crate) fn workload(settings: &Settings) -> Workload {
+    let label = |names: &[&str]| names.iter().find_map(|name| settings.labels.get(*name)).map_or("", String::as_str);
+    let name = settings.metadata.get("WORKLOAD_NAME").and_then(Value::as_str).unwrap_or(&settings.node.name);
+    let canonical = label(&["service.istio.io/canonical-name", "app.kubernetes.io/name", "app"]);
+    let revision = label(&["service.istio.io/canonical-revision", "app.kubernetes.io/version", "version"]);
+    Workload {
+        name: name.into(),
+        namespace: settings.node.namespace.as_str().into(),
+        app: label(&["app"]).into(),
+        version: label(&["version"]).into(),
+        canonical_service: if canonical.is_empty() { name } else { canonical }.into(),
+        canonical_revision: if revision.is_empty() { "latest" } else { revision }.into(),
+        cluster: settings.cluster.as_str().into(),
+    }
 }
 
 /// The application's name and namespace, for logs and traces.

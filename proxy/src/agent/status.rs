@@ -42,6 +42,11 @@ impl Status {
         Self { settings, registry, metrics, readiness, drain }
     }
 
+    /// Whether the proxy is ready; why not.
+    pub(crate) async fn ready(&self) -> Result<(), String> {
+        self.readiness.check(self.settings.ports.admin).await
+    }
+
     /// The routes. They must be served with the callers' addresses.
     pub(crate) fn router(&self) -> Router {
         let local = local_only(
@@ -62,7 +67,7 @@ impl Status {
 }
 
 async fn ready(State(status): State<Status>) -> Response {
-    match status.readiness.check(status.settings.ports.admin).await {
+    match status.ready().await {
         Ok(()) => StatusCode::OK.into_response(),
         Err(why) => {
             tracing::debug!(%why, "not ready");

@@ -33,7 +33,7 @@ struct NoUpstream {
 pub(crate) async fn forward(worker: &Rc<Worker>, downstream: Downstream, place: &Place, to: &TcpForward, io: Io) {
     let mut record = ConnectionRecord::new(Rc::new(downstream));
     let name = to.target(worker.random()).clone();
-    let cluster = worker.snapshot().cluster(&name).cloned();
+    let cluster = worker.cluster(&worker.snapshot(), &name).await;
     record.cluster = Some(name);
     let dialled = match &cluster {
         Some(cluster) => dial(worker, cluster, to, &mut record).await,

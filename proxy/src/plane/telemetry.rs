@@ -23,7 +23,7 @@ use std::{
 
 use mesh_snapshot::ClusterConfig;
 
-pub(crate) use self::recorder::{Recorder, TcpSeries};
+pub(crate) use self::recorder::Recorder;
 use self::{
     peer::{Introduction, Peers},
     series::{HttpSeries, TcpCounts},
@@ -132,3 +132,6 @@ impl<S: Default> Registry<S> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mesh_snapshot::{Listener, Snapshot, Tick};
+use mesh_snapshot::{Cluster, Discovery, Listener, Snapshot, Tick};
 use rustc_hash::FxHashMap;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
@@ -126,6 +126,17 @@ impl Worker {
             self.generation.set(generation);
         }
         self.snapshot.borrow().clone()
+    }
+
+    /// A cluster of the snapshot; one whose endpoints are names is resolved first, if nobody has asked for it yet.
+    pub(crate) async fn cluster(&self, snapshot: &Snapshot, name: &str) -> Option<Arc<Cluster>> {
+        let cluster = snapshot.cluster(name)?;
+        let by_name = matches!(cluster.config.discovery, Discovery::Dns { .. });
+        if by_name && self.shared.names.want(&cluster.config) {
+            let world = self.shared.names.wait(&self.shared.world, &cluster.config).await;
+            return world.cluster(name).cloned();
+        }
+        Some(cluster.clone())
     }
 
     /// A random number (xorshift64*): good enough to choose by, and free of locks.

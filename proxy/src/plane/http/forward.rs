@@ -61,7 +61,8 @@ pub(super) async fn forward(
     rest: Rest,
 ) -> Response<Body> {
     let connection = exchange.connection;
-    let Some(cluster) = exchange.snapshot.cluster(&exchange.target.cluster).cloned() else {
+    let cluster = connection.worker.cluster(exchange.snapshot, &exchange.target.cluster).await;
+    let Some(cluster) = cluster else {
         return Reply::new(exchange.to.not_found, Flags::NO_CLUSTER, "cluster_not_found").send(connection, record);
     };
     record.cluster = Some(cluster.config.clone());

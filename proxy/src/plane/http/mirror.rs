@@ -20,11 +20,13 @@ pub(super) fn send_copies(exchange: &Exchange<'_>, outgoing: &Outgoing, body: Op
     let connection = exchange.connection;
     let worker = &connection.worker;
     for mirror in exchange.to.mirrors.iter().filter(|mirror| mirror.share.hit(worker.random())) {
-        let Some(cluster) = exchange.snapshot.cluster(&mirror.cluster).cloned() else { continue };
+        if exchange.snapshot.cluster(&mirror.cluster).is_none() {
+            continue;
+        }
         let authority = if mirror.suffix { shadow(&outgoing.authority) } else { outgoing.authority.clone() };
         let (parts, path) = (outgoing.parts.clone(), outgoing.path.clone());
         let (worker, replay) = (worker.clone(), body.map(RequestBody::replay));
-        let destination = connection.downstream.destination;
+        let (destination, name) = (connection.downstream.destination, mirror.cluster.clone());
         spawn(async move {
             let body = match replay {
                 None => Body::Empty,
@@ -33,6 +35,7 @@ pub(super) fn send_copies(exchange: &Exchange<'_>, outgoing: &Outgoing, body: Op
                     None => return,
                 },
             };
+            let Some(cluster) = worker.cluster(&worker.snapshot(), &name).await else { return };
             let http2 = cluster.config.http.protocol == UpstreamProtocol::Http2;
             let Some(request) = request_to(http2, parts.method, &authority, path, parts.headers, body) else { return };
             send(&worker, &cluster, destination, http2, request).await;
