@@ -57,8 +57,8 @@ impl Flags {
         (Self::RETRY_LIMIT, "URX"),
         (Self::STREAM_IDLE, "SI"),
         (Self::DOWNSTREAM_PROTOCOL, "DPE"),
-        (Self::UPSTREAM_PROTOCOL, "UPE"),
         (Self::DURATION_TIMEOUT, "DT"),
+        (Self::UPSTREAM_PROTOCOL, "UPE"),
         (Self::NO_CLUSTER, "NC"),
     ];
 
@@ -81,3 +81,6 @@ impl fmt::Display for Flags {
         set.try_for_each(|name| write!(f, ",{name}"))
     }
 }
+
+#[cfg(test)]
+mod tests;

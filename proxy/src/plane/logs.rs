@@ -122,3 +122,6 @@ impl Drop for LogBuffer {
         self.flush();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,8 @@
 //!
 //! <https://www.envoyproxy.io/docs/envoy/latest/configuration/upstream/cluster_manager/cluster_stats>
 
+#[cfg(test)]
+pub(super) mod testing;
 mod text;
 
 use std::{
@@ -228,3 +230,6 @@ impl<S: Set + Default> Registry<S> {
         text::prometheus(prefix, label, &self.all(), out);
     }
 }
+
+#[cfg(test)]
+mod tests;

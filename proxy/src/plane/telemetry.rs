@@ -132,3 +132,6 @@ impl<S: Default> Registry<S> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -168,3 +168,8 @@ impl Labels {
         let _infallible = write!(self.0, "{comma}{name}=\"{}\"", escaped(value));
     }
 }
+
+#[cfg(test)]
+pub(super) mod testing;
+#[cfg(test)]
+mod tests;

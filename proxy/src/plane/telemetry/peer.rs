@@ -177,3 +177,6 @@ impl Peers {
         self.overflow.get()
     }
 }
+
+#[cfg(test)]
+mod tests;

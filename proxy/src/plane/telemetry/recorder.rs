@@ -67,8 +67,13 @@ impl Recorder {
         self.peer_of_text(host.workload.as_deref()?)
     }
 
-    fn peer_of_text(&self, text: &str) -> Option<Arc<Workload>> {
+    pub(super) fn peer_of_text(&self, text: &str) -> Option<Arc<Workload>> {
         self.endpoints.with(text, || (text.into(), peer::of_endpoint(text).map(Arc::new)), Clone::clone)
+    }
+
+    #[cfg(test)]
+    pub(super) fn header_bytes(&self) -> usize {
+        self.headers.borrow().bytes
     }
 
     /// Counts a request.

@@ -94,3 +94,6 @@ pub(super) struct TcpCounts {
     /// From the client.
     pub(super) received: Counter,
 }
+
+#[cfg(test)]
+mod tests;
