@@ -13,6 +13,7 @@ mod bench;
 mod build;
 mod cluster;
 mod demo;
+mod descriptors;
 mod e2e;
 mod envoy;
 mod http;
@@ -51,6 +52,8 @@ enum Task {
     Cluster(cluster::Cluster),
     /// Run the promises on an embedded cluster of their own.
     E2e(e2e::E2e),
+    /// Write anew what the admin pages need to know about Envoy's messages.
+    Descriptors(descriptors::Descriptors),
     /// Measure, and hold the figures against their limits.
     Bench(bench::Bench),
 }
@@ -75,6 +78,7 @@ fn run(cli: Cli) -> Result<()> {
         Task::Tidy(args) => tidy::run(&sh, &args),
         Task::Cluster(args) => cluster::run(&sh, &args),
         Task::E2e(args) => e2e::run(&sh, &args),
+        Task::Descriptors(args) => descriptors::run(&sh, &args),
         Task::Bench(args) => bench::run(&sh, &args),
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use xshell::Shell;
 
-use crate::{layers, metadata::Metadata};
+use crate::{descriptors, layers, metadata::Metadata};
 
 mod docs;
 mod manifests;
@@ -58,7 +58,8 @@ pub(crate) fn run(sh: &Shell, _: &Tidy) -> Result<()> {
     let metadata = Metadata::read(sh)?;
     let home = std::env::var_os("HOME");
     let folders = sources::machine_folders(&root, home.as_deref().map(Path::new));
-    let found = check(&texts, &metadata, &folders)?;
+    let mut found = check(&texts, &metadata, &folders)?;
+    found.extend(descriptors::check(&root, &metadata));
     for finding in &found {
         println!("{finding}");
     }

@@ -11,6 +11,7 @@
 //! Start reading at [`registry`], the records that galley makes from a cluster.
 
 pub mod ca;
+pub mod json;
 pub mod mcp;
 pub mod nds;
 pub mod registry;

@@ -7,13 +7,17 @@
 //! <https://www.envoyproxy.io/docs/envoy/latest/operations/admin>
 
 mod clusters;
+mod dump;
 mod listeners;
 mod logging;
 mod ports;
 mod server;
 mod stats;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use axum::{
     Router,
@@ -24,6 +28,7 @@ use axum::{
 };
 use mesh_bootstrap::Drain;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use self::logging::Levels;
 pub(crate) use self::ports::{health, metrics};
@@ -42,7 +47,10 @@ pub(crate) struct Inner {
     node: Value,
     began: Instant,
     drain: Drain,
+    began_at: SystemTime,
     levels: Levels,
+    /// Turns for configuration dumps.
+    dumps: Arc<Semaphore>,
 }
 
 impl std::ops::Deref for Admin {
@@ -82,7 +90,9 @@ impl Admin {
             node,
             began: settings.began,
             drain: settings.drain,
+            began_at: SystemTime::now(),
             levels: Levels::new(settings.logs),
+            dumps: Arc::new(Semaphore::new(1)),
         }))
     }
 
@@ -93,6 +103,7 @@ impl Admin {
             .route("/help", get(help))
             .route("/certs", get(server::certs))
             .route("/clusters", get(clusters::page))
+            .route("/config_dump", get(dump::page))
             .route("/listeners", get(listeners::page))
             .route("/memory", get(server::memory))
             .route("/ready", get(server::ready))
