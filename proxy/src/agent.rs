@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fs, future::Future, io, path::PathBuf, sync::Arc};
 
 use mesh_bootstrap::{Admin, Drain, LogError, LogOptions, bind, serve, start_logs};
-use mesh_identity::Settings as IdentitySettings;
-use mesh_pki::KeyKind;
+use mesh_identity::{Credentials, Settings as IdentitySettings};
+use mesh_pki::{BundleError, KeyKind, TrustBundle};
 use tokio::net::UnixListener;
 
 mod bootstrap;
@@ -15,6 +15,7 @@ mod http;
 mod merge;
 mod metrics;
 mod node;
+mod pilot;
 mod pod_info;
 mod probe;
 mod proxy_config;
@@ -27,14 +28,16 @@ mod status;
 mod testing;
 
 pub use commands::{AskError, Cli, ProxyOptions, Request, Role, Task, Wait, ask, wait};
+pub use proxy_config::ControlPlaneAuth;
 pub use settings::{BadSettings, DataPlane, Settings};
 
 pub use envoy::EnvoyError;
 pub use http::CallError;
-pub use relay::RelayError;
+pub use pilot::PilotError;
 
 use envoy::Envoy;
 use metrics::AgentMetrics;
+use pilot::Pilot;
 use status::Status;
 
 /// Why the agent ends before it is asked to.
@@ -70,7 +73,10 @@ pub enum AgentError {
     },
     /// No way to pilot.
     #[error("the data plane cannot be connected to pilot")]
-    Relay(#[from] RelayError),
+    Pilot(#[from] PilotError),
+    /// No roots.
+    #[error("a bundle of no roots cannot be made")]
+    Roots(#[from] BundleError),
     /// Envoy failed.
     #[error("the data plane failed")]
     Envoy(#[from] EnvoyError),
@@ -93,10 +99,13 @@ pub async fn run(options: ProxyOptions, environment: BTreeMap<String, String>) -
 /// The agent around stock Envoy. They live and die together.
 async fn with_envoy(settings: Arc<Settings>, admin: Admin) -> Result<(), AgentError> {
     let drain = Drain::on_signals().map_err(AgentError::Signals)?;
-    let credentials = mesh_identity::start(identity(&settings));
+    let credentials = match settings.control_plane_auth {
+        ControlPlaneAuth::MutualTls => mesh_identity::start(identity(&settings)),
+        ControlPlaneAuth::None => Credentials::fixed(None, TrustBundle::parse("")?),
+    };
     let metrics = AgentMetrics::new(&admin.metrics, &credentials);
     let xds = listen(settings.xds_socket())?;
-    tokio::spawn(relay::serve(xds, credentials.clone(), settings.discovery.clone(), metrics.clone())?);
+    tokio::spawn(relay::serve(xds, Pilot::new(&settings, &credentials)?, metrics.clone()));
     let secrets = listen(settings.sds_socket())?;
     spawn_logged("secrets are no longer served", sds::serve(secrets, credentials.clone()));
 
