@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fs, future::Future, io, path::PathBuf, sync::Ar
 
 use mesh_bootstrap::{Admin, Drain, LogError, LogOptions, bind, serve, start_logs};
 use mesh_identity::{Credentials, Settings as IdentitySettings};
-use mesh_pki::KeyKind;
-use mesh_xds::client::{Tls, TlsDialError};
+use mesh_pki::{BundleError, KeyKind, TrustBundle};
+use mesh_xds::client::{Plaintext, Tls, TlsDialError};
 use tokio::net::UnixListener;
 
 mod bootstrap;
@@ -16,6 +16,7 @@ mod http;
 mod merge;
 mod metrics;
 mod node;
+mod pilot;
 mod pod_info;
 mod probe;
 mod proxy_config;
@@ -28,14 +29,16 @@ mod status;
 mod testing;
 
 pub use commands::{AskError, Cli, ProxyOptions, Request, Role, Task, Wait, ask, wait};
+pub use proxy_config::ControlPlaneAuth;
 pub use settings::{BadSettings, DataPlane, Settings};
 
 pub use envoy::EnvoyError;
 pub use http::CallError;
-pub use relay::RelayError;
+pub use pilot::PilotError;
 
 use envoy::Envoy;
 use metrics::AgentMetrics;
+use pilot::Pilot;
 use status::Status;
 
 use crate::plane::{AskReady, ControlPorts, ControlSettings, Plane, PlaneSettings};
@@ -76,7 +79,10 @@ pub enum AgentError {
     },
     /// No way to pilot.
     #[error("the data plane cannot be connected to pilot")]
-    Relay(#[from] RelayError),
+    Pilot(#[from] PilotError),
+    /// No roots.
+    #[error("a bundle of no roots cannot be made")]
+    Roots(#[from] BundleError),
     /// Envoy failed.
     #[error("the data plane failed")]
     Envoy(#[from] EnvoyError),
@@ -107,7 +113,10 @@ struct Beside {
 impl Beside {
     async fn start(settings: &Arc<Settings>, admin: &Admin) -> Result<Self, AgentError> {
         let drain = Drain::on_signals().map_err(AgentError::Signals)?;
-        let credentials = mesh_identity::start(identity(settings));
+        let credentials = match settings.control_plane_auth {
+            ControlPlaneAuth::MutualTls => mesh_identity::start(identity(settings)),
+            ControlPlaneAuth::None => Credentials::fixed(None, TrustBundle::parse("")?),
+        };
         let metrics = AgentMetrics::new(&admin.metrics, &credentials);
         let status = Status::new(Arc::clone(settings), admin.metrics.clone(), metrics.clone(), drain.clone());
         let port = settings.ports.status;
@@ -128,7 +137,6 @@ async fn with_lateen(settings: Arc<Settings>, admin: Admin) -> Result<(), AgentE
         let status = status.clone();
         Box::pin(async move { status.ready().await })
     });
-    let dial = Tls::new(&settings.discovery, &beside.credentials).map_err(AgentError::Dial)?;
     let plane = PlaneSettings {
         workers: settings.concurrency as usize,
         own: node::workload(&settings),
@@ -147,7 +155,14 @@ async fn with_lateen(settings: Arc<Settings>, admin: Admin) -> Result<(), AgentE
             began,
         },
     };
-    let plane = Plane::start(plane, dial, node).await.map_err(AgentError::Plane)?;
+    let plane = match settings.control_plane_auth {
+        ControlPlaneAuth::MutualTls => {
+            let dial = Tls::new(&settings.discovery, &beside.credentials).map_err(AgentError::Dial)?;
+            Plane::start(plane, dial, node).await
+        }
+        ControlPlaneAuth::None => Plane::start(plane, Plaintext::new(&*settings.discovery), node).await,
+    }
+    .map_err(AgentError::Plane)?;
     beside.drain.requested().await;
     drain::drain(&settings).await;
     plane.stop();
@@ -158,7 +173,7 @@ async fn with_lateen(settings: Arc<Settings>, admin: Admin) -> Result<(), AgentE
 async fn with_envoy(settings: Arc<Settings>, admin: Admin) -> Result<(), AgentError> {
     let Beside { drain, credentials, metrics, .. } = Beside::start(&settings, &admin).await?;
     let xds = listen(settings.xds_socket())?;
-    tokio::spawn(relay::serve(xds, credentials.clone(), settings.discovery.clone(), metrics.clone())?);
+    tokio::spawn(relay::serve(xds, Pilot::new(&settings, &credentials)?, metrics.clone()));
     let secrets = listen(settings.sds_socket())?;
     spawn_logged("secrets are no longer served", sds::serve(secrets, credentials.clone()));
 

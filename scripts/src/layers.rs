@@ -86,6 +86,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("reviews", 4, &["kit"]),
     room("localkube", 5, &[]),
     room("e2e", 5, &["mesh-types", "istio-api", "mesh-kube"]),
+    room("fuzz", 5, &["mesh-types", "mesh-model", "mesh-proto", "mesh-translate", "mesh-snapshot"]),
     room("xtask", 5, &[]),
 ];
 

@@ -22,12 +22,9 @@ impl PathForm {
         if plain || self == Self::default() {
             return Some(Cow::Borrowed(path));
         }
-        let mut text = path.to_owned();
-        if self.unescape_slashes {
-            text = text.replace("%2F", "/").replace("%2f", "/").replace("%5C", "\\").replace("%5c", "\\");
-        }
+        let mut text = self.decode(path);
         if self.normalize {
-            text = resolve(&unescape(&text.replace('\\', "/")))?;
+            text = resolve(&text)?;
         }
         if self.merge_slashes {
             while text.contains("//") {
@@ -35,6 +32,27 @@ impl PathForm {
             }
         }
         Some(Cow::Owned(text))
+    }
+}
+
+impl PathForm {
+    /// Undoes escapes until none is left that may be undone: with a lone `%` before it, one of them makes another
+    /// (`%%34%31`), and whoever decodes next would see another path than was matched here. Each round is shorter.
+    fn decode(self, path: &str) -> String {
+        let mut text = path.to_owned();
+        loop {
+            let mut next = text.clone();
+            if self.unescape_slashes {
+                next = next.replace("%2F", "/").replace("%2f", "/").replace("%5C", "\\").replace("%5c", "\\");
+            }
+            if self.normalize {
+                next = unescape(&next.replace('\\', "/"));
+            }
+            if next.len() == text.len() {
+                return next;
+            }
+            text = next;
+        }
     }
 }
 

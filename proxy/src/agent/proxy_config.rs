@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 pub(crate) struct ProxyConfig {
     pub(crate) concurrency: Option<u32>,
     pub(crate) discovery_address: Option<String>,
+    pub(crate) control_plane_auth_policy: ControlPlaneAuth,
     pub(crate) status_port: Option<u16>,
     pub(crate) proxy_admin_port: Option<u16>,
     #[serde(deserialize_with = "duration")]
@@ -30,6 +31,18 @@ pub(crate) struct ProxyConfig {
     /// Everything else: without effect here.
     #[serde(flatten)]
     pub(crate) others: Map<String, Value>,
+}
+
+/// How the way to pilot is secured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum ControlPlaneAuth {
+    /// TLS, and both sides show a certificate of the mesh.
+    #[default]
+    #[serde(rename = "MUTUAL_TLS")]
+    MutualTls,
+    /// Nothing: pilot's plaintext port, and no certificate is asked of the ca. For machines that trust their network.
+    #[serde(rename = "NONE")]
+    None,
 }
 
 /// Protobuf's form: `5s`, `0.25s`.

@@ -16,7 +16,7 @@ use super::{
     merge::Scrape,
     pod_info,
     probe::Probers,
-    proxy_config::ProxyConfig,
+    proxy_config::{ControlPlaneAuth, ProxyConfig},
 };
 
 /// Who carries the traffic.
@@ -60,6 +60,8 @@ pub struct Settings {
     pub proxy_config: Value,
     /// pilot, as HOST:PORT.
     pub discovery: String,
+    /// How the way there is secured.
+    pub control_plane_auth: ControlPlaneAuth,
     /// The ca, as HOST:PORT.
     pub ca: String,
     /// Wished lifetime of certificates.
@@ -200,6 +202,7 @@ impl Settings {
             metadata: metadata(&environment)?,
             proxy_config: environment.json("PROXY_CONFIG")?.unwrap_or_else(|| Value::Object(Map::new())),
             discovery: config.discovery_address.unwrap_or_else(|| "istiod.istio-system.svc:15012".to_owned()),
+            control_plane_auth: config.control_plane_auth_policy,
             ca: environment.or("CA_ADDR", "ca.istio-system.svc:15012"),
             certificate_lifetime: environment.duration("SECRET_TTL", Duration::from_secs(24 * 3600))?,
             ports,

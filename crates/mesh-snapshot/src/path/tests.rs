@@ -20,6 +20,10 @@ fn paths_get_one_form() {
         (base, "/100%", Some("/100%")),
         (merge, "/a///b", Some("/a/b")),
         (decode, "/a%2Fb%5c..", Some("/a/")),
+        (base, "/%%34%31", Some("/A")),
+        (base, "/%2541", Some("/%2541")),
+        (base, "/a/%2%65%2%65/b", Some("/b")),
+        (decode, "/a%%32%46b", Some("/a/b")),
     ];
     for (form, path, wanted) in cases {
         assert_eq!(form.apply(path).as_deref(), wanted, "{path} in {form:?}");

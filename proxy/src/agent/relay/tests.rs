@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use mesh_bootstrap::Metrics;
 use mesh_identity::Credentials;
-use mesh_tls::{Clients, Peers, TlsListener, alpn, peer_identity, server_config};
+use mesh_tls::{Clients, Dialer, Peers, Servers, TlsListener, alpn, client_config, peer_identity, server_config};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, UnixStream},
@@ -13,6 +13,7 @@ use tokio::{
 use super::{listen, serve};
 use crate::agent::{
     metrics::AgentMetrics,
+    pilot::Pilot,
     testing::{authority, certificate},
 };
 
@@ -32,7 +33,9 @@ async fn bytes_go_to_pilot_and_back_once_both_are_there() {
     let credentials = Credentials { cert, roots: watch::channel(authority.roots().clone()).1 };
     let registry = Metrics::new("proxy");
     let metrics = AgentMetrics::new(&registry, &credentials);
-    tokio::spawn(serve(listen(&path).unwrap(), credentials, format!("localhost:{port}"), metrics).unwrap());
+    let config = client_config(&credentials, Servers::Named, &[alpn::H2]).unwrap();
+    let pilot = Pilot::MutualTls(Dialer::new(&format!("localhost:{port}"), config).unwrap(), credentials);
+    tokio::spawn(serve(listen(&path).unwrap(), pilot, metrics));
     let mut envoy = UnixStream::connect(&path).await.unwrap();
     envoy.write_all(b"ask").await.unwrap();
     sleep(Duration::from_millis(100)).await;
@@ -58,4 +61,22 @@ async fn bytes_go_to_pilot_and_back_once_both_are_there() {
     let text = registry.encode();
     assert!(text.contains("istio_agent_xds_connects_total 1"), "{text}");
     assert!(!text.contains("istio_agent_xds_connect_failures_total 0"), "{text}");
+}
+
+/// Without certificates the same bytes go to pilot's plaintext port.
+#[tokio::test]
+async fn plaintext_needs_no_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("XDS");
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let credentials = Credentials::fixed(None, authority().roots().clone());
+    let metrics = AgentMetrics::new(&Metrics::new("proxy"), &credentials);
+    let pilot = Pilot::Plaintext(tcp.local_addr().unwrap().to_string().into());
+    tokio::spawn(serve(listen(&path).unwrap(), pilot, metrics));
+    let mut envoy = UnixStream::connect(&path).await.unwrap();
+    envoy.write_all(b"ask").await.unwrap();
+    let (mut accepted, _) = timeout(Duration::from_secs(20), tcp.accept()).await.unwrap().unwrap();
+    let mut question = [0; 3];
+    accepted.read_exact(&mut question).await.unwrap();
+    assert_eq!(&question, b"ask");
 }

@@ -1,0 +1,8 @@
+//! Target `config` under libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let target = fuzz::target("config").expect("a target of that name");
+    (target.run)(bytes);
+});

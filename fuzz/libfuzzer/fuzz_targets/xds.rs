@@ -1,0 +1,8 @@
+//! Target `xds` under libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let target = fuzz::target("xds").expect("a target of that name");
+    (target.run)(bytes);
+});
