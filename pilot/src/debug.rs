@@ -2,6 +2,7 @@
 //!
 //! Paths and keys are Istio's where it has them (<https://istio.io/latest/docs/ops/diagnostic-tools/>).
 
+mod records;
 mod registry;
 mod sync;
 
@@ -14,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use mesh_proto::{mcp, unpack};
 use serde_json::{Value, json};
 
 use crate::{
@@ -31,10 +33,14 @@ pub struct Debug {
 }
 
 /// Path and meaning of each page.
-const PAGES: [(&str, &str); 7] = [
+const PAGES: [(&str, &str); 8] = [
     ("/debug/syncz", "how each proxy stands: what it was sent and what it accepted"),
     ("/debug/connections", "who is connected, since when and from where"),
     ("/debug/configz", "objects in force, as written"),
+    (
+        "/debug/recordz",
+        "everything that galley sent; with ?proxyID=POD.NAMESPACE, what that proxy was sent and accepted",
+    ),
     ("/debug/registryz", "services"),
     ("/debug/endpointz", "endpoints of services"),
     ("/debug/push_status", "what is wrong between objects, by kind, and what proxies refused"),
@@ -49,6 +55,7 @@ pub fn router(debug: Debug) -> Router {
         .route("/debug/syncz", get(sync::syncz))
         .route("/debug/connections", get(sync::connections))
         .route("/debug/configz", get(configz))
+        .route("/debug/recordz", get(records::recordz))
         .route("/debug/registryz", get(registry::registryz))
         .route("/debug/endpointz", get(registry::endpointz))
         .route("/debug/push_status", get(push_status))
@@ -76,8 +83,9 @@ async fn list() -> Json<Value> {
 
 async fn configz(State(debug): State<Debug>) -> Result<Json<Value>, NotReady> {
     let world = world(&debug)?;
-    let read = |text: &Arc<str>| serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_string()));
-    Ok(Json(world.written.values().map(read).collect()))
+    let objects = world.received.values().filter_map(|body| unpack::<mcp::ConfigObject>(body).ok());
+    let read = |object: mcp::ConfigObject| serde_json::from_str(&object.json).unwrap_or(Value::String(object.json));
+    Ok(Json(objects.map(read).collect()))
 }
 
 async fn issues(State(debug): State<Debug>) -> Result<Json<Value>, NotReady> {

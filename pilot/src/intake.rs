@@ -21,7 +21,7 @@ use tracing::{debug, info, warn};
 use crate::{
     debounce::{Debounce, Pace},
     metrics::Metrics,
-    world::{World, Written},
+    world::{Received, World},
 };
 
 /// What came from galley and what of it is not published yet.
@@ -29,7 +29,7 @@ use crate::{
 pub struct Intake {
     store: Store,
     changes: ChangeSet,
-    written: Arc<Written>,
+    received: Arc<Received>,
     /// Types that galley has said nothing of yet.
     awaited: BTreeSet<String>,
 }
@@ -49,7 +49,7 @@ impl Intake {
         Self {
             store: Store::default(),
             changes: ChangeSet::default(),
-            written: Arc::default(),
+            received: Arc::default(),
             awaited: types.into_iter().collect(),
         }
     }
@@ -67,7 +67,7 @@ impl Intake {
             match store::read(type_url, name, None) {
                 Ok(change) => {
                     self.store.apply_noting(change, &mut self.changes);
-                    Arc::make_mut(&mut self.written).remove(&(type_url.into(), name.as_str().into()));
+                    Arc::make_mut(&mut self.received).remove(&(type_url.into(), name.as_str().into()));
                 }
                 Err(error) => refused.push(Refused { name: name.clone(), reason: sentence(&error) }),
             }
@@ -79,9 +79,9 @@ impl Intake {
         let envelope: mcp::Resource = unpack(&resource.body).map_err(IntakeError::Envelope)?;
         let change = store::read(type_url, &resource.name, envelope.body.as_ref()).map_err(IntakeError::Read)?;
         self.store.apply_noting(change, &mut self.changes);
-        if let Some(object) = envelope.body.and_then(|body| unpack::<mcp::ConfigObject>(&body).ok()) {
+        if let Some(body) = envelope.body {
             let key = (type_url.into(), resource.name.clone());
-            Arc::make_mut(&mut self.written).insert(key, object.json.into());
+            Arc::make_mut(&mut self.received).insert(key, Arc::new(body));
         }
         Ok(())
     }
@@ -99,10 +99,10 @@ impl Intake {
     /// Makes the next world.
     pub fn publish(&mut self, before: Option<&World>, since: Instant) -> World {
         let changes = std::mem::take(&mut self.changes);
-        let written = self.written.clone();
+        let received = self.received.clone();
         match before {
-            None => World::first(PushContext::build(&self.store), since, written),
-            Some(world) => world.next(world.mesh.next(&self.store, &changes), &changes, since, written),
+            None => World::first(PushContext::build(&self.store), since, received),
+            Some(world) => world.next(world.mesh.next(&self.store, &changes), &changes, since, received),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Who is connected, and how each stands.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
@@ -9,7 +9,10 @@ use std::{
 
 use mesh_proto::envoy::envoy::config::core::v3::Node;
 use mesh_types::NodeId;
-use mesh_xds::{Wanted, machine::Record};
+use mesh_xds::{
+    Wanted,
+    machine::{Heard, Push, Record},
+};
 
 use crate::metrics::Metrics;
 
@@ -51,6 +54,12 @@ pub struct Standing {
     pub sent: Option<SystemTime>,
     /// When it last accepted something.
     pub accepted: Option<SystemTime>,
+    /// Versions of what it was sent on this stream. What it had before and was not sent again is as pilot makes it.
+    pub told: BTreeMap<Arc<str>, Arc<str>>,
+    /// Of these, those that it has not answered.
+    pub unanswered: BTreeSet<Arc<str>>,
+    /// Of these, those that came in a response that it refused.
+    pub refused: BTreeSet<Arc<str>>,
 }
 
 /// A place in the registry; leaves it when dropped.
@@ -122,8 +131,40 @@ impl Place {
         }
     }
 
+    /// Notes what it is being sent.
+    pub fn sent(&self, push: &Push, record: &Record) {
+        self.note(&push.type_url, record);
+        let mut types = lock(&self.proxy.types);
+        let standing = types.entry(push.type_url.clone()).or_default();
+        for name in &push.removed {
+            standing.told.remove(name);
+            standing.unanswered.remove(name);
+            standing.refused.remove(name);
+        }
+        for resource in &push.resources {
+            let before = standing.told.insert(resource.name.clone(), resource.version.clone());
+            // The state-of-the-world flavour sends again what it sent before.
+            if before.as_ref() != Some(&resource.version) {
+                standing.refused.remove(&resource.name);
+                standing.unanswered.insert(resource.name.clone());
+            }
+        }
+    }
+
+    /// Notes what it answers.
+    pub fn heard(&self, type_url: &str, heard: &Heard, record: &Record) {
+        self.note(type_url, record);
+        let mut types = lock(&self.proxy.types);
+        let standing = types.entry(type_url.to_owned()).or_default();
+        match heard {
+            Heard::Accepted => standing.unanswered.clear(),
+            Heard::Refused(_) => standing.refused.append(&mut standing.unanswered),
+            Heard::Asked | Heard::Stale => {}
+        }
+    }
+
     /// Notes how it stands after something was sent or heard.
-    pub fn note(&self, type_url: &str, record: &Record) {
+    fn note(&self, type_url: &str, record: &Record) {
         let mut types = lock(&self.proxy.types);
         let standing = types.entry(type_url.to_owned()).or_default();
         let now = Some(SystemTime::now());

@@ -108,7 +108,7 @@ impl Session for ProxySession {
     fn observe(&mut self, seen: Seen<'_>) {
         match seen {
             Seen::Sent { push, record } => {
-                self.place.note(&push.type_url, record);
+                self.place.sent(push, record);
                 self.metrics.sent(&push.type_url);
                 if self.is_update {
                     self.in_flight.insert(push.type_url.clone(), self.world.since);
@@ -123,7 +123,7 @@ impl Session for ProxySession {
                 );
             }
             Seen::Heard { type_url, heard, record } => {
-                self.place.note(type_url, record);
+                self.place.heard(type_url, heard, record);
                 self.heard(type_url, heard);
             }
         }

@@ -7,12 +7,13 @@ use mesh_model::{
     registry::Resolution,
     store::{ChangeSet, RecordKind},
 };
+use mesh_proto::Any;
 use mesh_types::Hostname;
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
-/// Objects as their users wrote them, by type and name; for `/debug/configz` only.
-pub type Written = BTreeMap<(Arc<str>, Arc<str>), Arc<str>>;
+/// What galley sent, by type and name; for debug pages only.
+pub type Received = BTreeMap<(Arc<str>, Arc<str>), Arc<Any>>;
 
 /// One immutable state of the mesh.
 #[derive(Debug)]
@@ -25,8 +26,8 @@ pub struct World {
     pub ages: Ages,
     /// When the first change that made this world came in.
     pub since: Instant,
-    /// Objects as written.
-    pub written: Arc<Written>,
+    /// What all of it was made from.
+    pub received: Arc<Received>,
 }
 
 /// For each part of a world, the version of the first world that had it as it is now.
@@ -47,17 +48,17 @@ pub type Worlds = watch::Receiver<Option<Arc<World>>>;
 
 impl World {
     /// The first world.
-    pub fn first(mesh: PushContext, since: Instant, written: Arc<Written>) -> Self {
+    pub fn first(mesh: PushContext, since: Instant, received: Arc<Received>) -> Self {
         let ages = Ages { shape: 1, workloads: 1, hosts: Arc::default() };
-        Self { version: 1, mesh, ages, since, written }
+        Self { version: 1, mesh, ages, since, received }
     }
 
     /// The world after this one.
     #[must_use]
-    pub fn next(&self, mesh: PushContext, changes: &ChangeSet, since: Instant, written: Arc<Written>) -> Self {
+    pub fn next(&self, mesh: PushContext, changes: &ChangeSet, since: Instant, received: Arc<Received>) -> Self {
         let version = self.version + 1;
         let ages = self.ages.next(version, &mesh, changes);
-        Self { version, mesh, ages, since, written }
+        Self { version, mesh, ages, since, received }
     }
 }
 

@@ -55,6 +55,8 @@ pub struct ClusterConfig {
     pub service: Option<ServiceName>,
     /// The subset's name.
     pub subset: Option<Box<str>>,
+    /// Why the control plane made it so that it cannot connect.
+    pub refused: Option<Box<str>>,
 }
 
 /// Where endpoints come from.
@@ -138,6 +140,8 @@ impl ClusterConfig {
         let source = message.upstream_bind_config.take().map(parse_bind).transpose().at("upstream_bind_config")?;
         let metadata = message.metadata.take();
         let (service, subset) = parse_istio(metadata.as_ref());
+        let ours = metadata.as_ref().and_then(|m| m.filter_metadata.get("lateen"));
+        let refused = ours.and_then(|s| text_of(s, "refused")).map(Into::into);
         let provenance = Provenance::parse(metadata);
         // Names of statistics, and which of them are kept: ours have one shape.
         message.alt_stat_name.clear();
@@ -163,6 +167,7 @@ impl ClusterConfig {
             provenance,
             service,
             subset,
+            refused,
         })
     }
 

@@ -82,6 +82,20 @@ impl Field {
     }
 }
 
+/// To be read by people: "the method", "header `end-user`".
+impl std::fmt::Display for Field {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Method => f.write_str("the method"),
+            Self::Path => f.write_str("the path"),
+            Self::Authority => f.write_str("the authority"),
+            Self::Scheme => f.write_str("the scheme"),
+            Self::Status => f.write_str("the status"),
+            Self::Name(name) => write!(f, "header `{name}`"),
+        }
+    }
+}
+
 /// Who answers for facts.
 pub trait Facts {
     /// Appends the value of a fact; `false` (and nothing written) if there is none.

@@ -33,6 +33,11 @@ impl Fraction {
         message.default_value.map_or(Ok(Self::NONE), |value| Self::parse(value).at("default_value"))
     }
 
+    /// In percent.
+    pub fn percent(self) -> f64 {
+        f64::from(self.numerator) * 100.0 / f64::from(self.denominator)
+    }
+
     /// Whether a random number falls into it.
     pub fn hit(self, random: u64) -> bool {
         random % u64::from(self.denominator) < u64::from(self.numerator)

@@ -53,6 +53,8 @@ pub struct HttpManager {
     pub faults: bool,
     /// Whether cross-origin policies are heard.
     pub cors: bool,
+    /// Whether callers may speak gRPC-Web.
+    pub grpc_web: bool,
     /// Where requests are logged.
     pub access_log: Vec<AccessLog>,
 }
@@ -118,6 +120,7 @@ impl HttpManager {
             max_streams: None,
             faults: false,
             cors: false,
+            grpc_web: false,
             access_log: AccessLog::parse_all(std::mem::take(&mut message.access_log))?,
         };
         manager.read_filters(std::mem::take(&mut message.http_filters))?;
@@ -145,6 +148,7 @@ impl HttpManager {
             "envoy.extensions.filters.http.router.v3.Router" => return Ok(true),
             "envoy.extensions.filters.http.fault.v3.HTTPFault" => self.faults = true,
             "envoy.extensions.filters.http.cors.v3.Cors" => self.cors = true,
+            "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb" => self.grpc_web = true,
             // What these do, this proxy does without being asked: metrics of gRPC, Istio's metrics, the exchange of
             // peers, protocols in TLS (there is none).
             "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig"

@@ -61,8 +61,8 @@ pub use self::{
     refusal::{Bad, Kind, Refused},
     route::{
         Abort, Action, Affinity, Changes, Cors, CorsVerdict, DirectResponse, Fault, Forward, HashInput, HashPolicy,
-        Head, Mirror, Preflight, Provenance, Redirect, RetryPolicy, RewrittenHost, Route, RouteTable, Routed, Target,
-        TryOutcome, VirtualHost,
+        Head, Mirror, Preflight, Provenance, Redirect, RetryPolicy, RewrittenHost, Route, RouteTable, Routed, Search,
+        Target, TryOutcome, VirtualHost,
     },
     snapshot::{Resolved, Snapshot, Store, Wanted},
     sniff::{SNIFF_LIMIT, Sniffed, sniff},

@@ -21,6 +21,7 @@ use crate::{
     http::HttpManager,
     log::AccessLog,
     refusal::{At, Bad},
+    route::Provenance,
     take::{duration, ensure, flag, nothing_left, type_name, typed},
     tcp::TcpForward,
 };
@@ -44,6 +45,8 @@ pub struct Listener {
     pub continues_after_timeout: bool,
     /// Logs of connections that no chain takes.
     pub access_log: Vec<AccessLog>,
+    /// Which object made it.
+    pub provenance: Provenance,
     inspectors: Inspectors,
     chains: Vec<Arc<FilterChain>>,
     default: Option<Arc<FilterChain>>,
@@ -56,6 +59,8 @@ pub struct FilterChain {
     pub name: Box<str>,
     /// What it does.
     pub handler: Handler,
+    /// Which object made it.
+    pub provenance: Provenance,
     test: ChainTest,
 }
 
@@ -101,6 +106,7 @@ impl Listener {
             inspection_timeout: Some(timeout.unwrap_or(Duration::from_secs(15))).filter(|t| !t.is_zero()),
             continues_after_timeout: std::mem::take(&mut message.continue_on_listener_filters_timeout),
             access_log: AccessLog::parse_all(std::mem::take(&mut message.access_log))?,
+            provenance: Provenance::parse(message.metadata.take()),
             inspectors: Inspectors::parse(std::mem::take(&mut message.listener_filters))?,
             chains,
             default,
@@ -129,7 +135,6 @@ impl Listener {
 /// Fields by which a server tunes what this proxy decides by itself, or names statistics.
 fn clear_own_choices(message: &mut pb::Listener) {
     message.stat_prefix.clear();
-    message.metadata = None;
     message.per_connection_buffer_limit_bytes = None;
     message.tcp_backlog_size = None;
     message.max_connections_to_accept_per_socket_event = None;
@@ -159,10 +164,15 @@ impl FilterChain {
             };
             ensure(raw, "transport_socket", "terminating TLS is not supported")?;
         }
-        message.metadata = None;
+        let provenance = Provenance::parse(message.metadata.take());
         let filters = std::mem::take(&mut message.filters);
         nothing_left(&message)?;
-        Ok(Self { name, handler: Handler::parse(filters)?, test })
+        Ok(Self { name, handler: Handler::parse(filters)?, provenance, test })
+    }
+
+    /// What it asks of a connection, for people; empty where it takes any.
+    pub fn asks(&self) -> String {
+        self.test.to_string()
     }
 }
 

@@ -57,6 +57,8 @@ pub struct VirtualHost {
     pub attempt_count: bool,
     /// Whether the downstream is told how many attempts there were.
     pub attempt_count_in_response: bool,
+    /// Which object made it.
+    pub provenance: Provenance,
     routes: Vec<Route>,
     changes: Changes,
     filters: FilterConfigs,
@@ -127,6 +129,17 @@ pub struct Routed<'a> {
     pub route: &'a Route,
 }
 
+/// How a table comes to its answer.
+#[derive(Debug)]
+pub struct Search<'a> {
+    /// The virtual host; none means 404.
+    pub virtual_host: Option<&'a VirtualHost>,
+    /// Routes that were looked at and left, each with everything that kept the request from it.
+    pub passed: Vec<(&'a Route, Vec<String>)>,
+    /// What [`RouteTable::route`] answers.
+    pub routed: Option<Routed<'a>>,
+}
+
 impl RouteTable {
     pub(crate) fn parse(mut message: pb::RouteConfiguration) -> Result<Self, Bad> {
         let name = std::mem::take(&mut message.name);
@@ -160,10 +173,29 @@ impl RouteTable {
 
     /// The route of a request; none means 404.
     pub fn route(&self, head: &Head<'_>, random: u64) -> Option<Routed<'_>> {
-        let host = if self.ignore_port { head.host() } else { head.authority };
-        let virtual_host = self.virtual_hosts.get(self.hosts.find(host)?)?;
+        let virtual_host = self.virtual_host(head)?;
         let route = virtual_host.routes.iter().find(|route| route.test.is_match(head, random))?;
         Some(Routed { table: self, virtual_host, route })
+    }
+
+    fn virtual_host(&self, head: &Head<'_>) -> Option<&VirtualHost> {
+        let host = if self.ignore_port { head.host() } else { head.authority };
+        self.virtual_hosts.get(self.hosts.find(host)?)
+    }
+
+    /// The same, with the way to it. For people who ask why.
+    pub fn search(&self, head: &Head<'_>, random: u64) -> Search<'_> {
+        let mut search = Search { virtual_host: self.virtual_host(head), passed: Vec::new(), routed: None };
+        let Some(virtual_host) = search.virtual_host else { return search };
+        for route in &virtual_host.routes {
+            let because = route.test.mismatches(head, random);
+            if because.is_empty() {
+                search.routed = Some(Routed { table: self, virtual_host, route });
+                break;
+            }
+            search.passed.push((route, because));
+        }
+        search
     }
 }
 
@@ -192,9 +224,10 @@ impl VirtualHost {
                 forward.retry = forward.retry.take().or_else(|| retry.clone());
             }
         }
-        message.metadata = None;
+        let provenance = Provenance::parse(message.metadata.take());
         nothing_left(&message)?;
-        Ok(Self { name: name.into(), attempt_count, attempt_count_in_response, routes, changes, filters })
+        let name = name.into();
+        Ok(Self { name, attempt_count, attempt_count_in_response, provenance, routes, changes, filters })
     }
 }
 

@@ -82,6 +82,11 @@ impl TcpForward {
         &self.targets[0].0
     }
 
+    /// All clusters that may be chosen, each with its share.
+    pub fn targets(&self) -> &[(Arc<str>, u64)] {
+        &self.targets
+    }
+
     /// The hash that keeps a caller at one endpoint.
     pub fn hash(&self, source: std::net::IpAddr) -> Option<u64> {
         self.by_source.then(|| crate::hash::xx(source.to_string().as_bytes(), 0))

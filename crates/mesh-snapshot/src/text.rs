@@ -1,5 +1,7 @@
 //! Tests of texts: exact, prefix, suffix, contained, or a regular expression; and rewriting by one.
 
+use std::fmt;
+
 use mesh_proto::envoy::envoy::r#type::matcher::v3 as pb;
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -29,6 +31,14 @@ impl Pattern {
     /// Whether the whole text matches.
     pub fn is_match(&self, text: &[u8]) -> bool {
         self.0.is_match(text)
+    }
+}
+
+/// The expression as it was sent.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = self.0.as_str();
+        f.write_str(whole.strip_prefix(r"\A(?:").and_then(|rest| rest.strip_suffix(r")\z")).unwrap_or(whole))
     }
 }
 
@@ -147,6 +157,20 @@ impl TextTest {
             }
             Shape::Pattern(pattern) => pattern.is_match(text),
         }
+    }
+}
+
+/// What a text should do, to be read after "should": "be `jason`", "begin with `/api`".
+impl fmt::Display for TextTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.shape {
+            Shape::Exact(wanted) => write!(f, "be `{wanted}`"),
+            Shape::Prefix(wanted) => write!(f, "begin with `{wanted}`"),
+            Shape::Suffix(wanted) => write!(f, "end with `{wanted}`"),
+            Shape::Contains(wanted) => write!(f, "contain `{wanted}`"),
+            Shape::Pattern(pattern) => write!(f, "match `{pattern}`"),
+        }?;
+        f.write_str(if self.ignore_case { " in any case" } else { "" })
     }
 }
 

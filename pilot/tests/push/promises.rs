@@ -41,8 +41,9 @@ async fn a_change_of_endpoints_sends_endpoints_only() {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
     let proxy = pilot.proxies.find("productpage-v1.default").expect("connected");
-    let record = &proxy.standings()[type_url::ENDPOINT].record;
-    assert!(record.sent.is_some() && record.sent == record.accepted, "{record:?}");
+    let standing = &proxy.standings()[type_url::ENDPOINT];
+    assert!(standing.record.sent.is_some() && standing.record.sent == standing.record.accepted, "{standing:?}");
+    assert!(standing.told.contains_key(ALL) && standing.unanswered.is_empty(), "{standing:?}");
     pilot.end().await;
 }
 

@@ -4,11 +4,15 @@
 //! names the destination's port hides all that name none, even if it later turns out not to fit. There is no way back.
 //! <https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/listener/v3/listener_components.proto#config-listener-v3-filterchainmatch>
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use ipnet::IpNet;
 use mesh_proto::envoy::envoy::config::{core::v3::CidrRange, listener::v3 as pb};
 
+use super::Inspection;
 use crate::{
     refusal::{At, Bad},
     take::{nothing_left, number},
@@ -27,6 +31,17 @@ pub struct Connection<'a> {
     pub server_name: Option<&'a str>,
     /// Protocols that TLS offers, or the one that was found (`http/1.0`, `http/1.1`, `h2c`).
     pub protocols: &'a [Box<str>],
+}
+
+impl Connection<'_> {
+    /// The connection as far as inspectors find out about it.
+    #[must_use]
+    pub fn inspected(self, inspection: Inspection) -> Self {
+        match (self.transport, inspection) {
+            (Transport::Tls, Inspection { tls: true, .. }) | (Transport::Raw, Inspection { http: true, .. }) => self,
+            _ => Self { transport: Transport::Raw, server_name: None, protocols: &[], ..self },
+        }
+    }
 }
 
 /// What the bytes of a connection are.
@@ -104,6 +119,34 @@ impl ChainTest {
         };
         nothing_left(&message)?;
         Ok(test)
+    }
+}
+
+/// For people: each demand, joined by commas.
+impl fmt::Display for ChainTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |items: Vec<String>| (!items.is_empty()).then(|| items.join("|"));
+        let nets = |of: &[IpNet]| list(of.iter().map(ToString::to_string).collect());
+        let demands = [
+            self.port.map(|port| format!("port {port}")),
+            nets(&self.destinations).map(|nets| format!("to {nets}")),
+            list(self.server_names.iter().map(ToString::to_string).collect()).map(|names| format!("TLS name {names}")),
+            self.transport.map(|t| if t == Transport::Tls { "TLS".to_owned() } else { "no TLS".to_owned() }),
+            list(self.protocols.iter().map(ToString::to_string).collect()),
+            nets(&self.direct_sources).or_else(|| nets(&self.sources)).map(|nets| format!("from {nets}")),
+            (self.source_type != SourceType::Any).then(|| format!("{:?} source", self.source_type).to_lowercase()),
+            list(self.source_ports.iter().map(ToString::to_string).collect()).map(|ports| format!("from port {ports}")),
+        ];
+        f.write_str(&demands.into_iter().flatten().collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl fmt::Display for ServerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(name) => f.write_str(name),
+            Self::Suffix(suffix) => write!(f, "*{suffix}"),
+        }
     }
 }
 

@@ -188,6 +188,11 @@ impl Forward {
 }
 
 impl Target {
+    /// Its share of the requests, beside those of the route's other targets.
+    pub fn weight(&self) -> u64 {
+        self.weight
+    }
+
     fn parse_all(specifier: Option<pb::route_action::ClusterSpecifier>) -> Result<Vec<Self>, Bad> {
         use pb::route_action::ClusterSpecifier as C;
         match specifier {

@@ -78,6 +78,16 @@ impl Fault {
         Ok((abort, share))
     }
 
+    /// The delay, and how many requests get it.
+    pub fn any_delay(&self) -> Option<(Duration, Fraction)> {
+        self.delay
+    }
+
+    /// The abort, and how many requests get it.
+    pub fn any_abort(&self) -> Option<(Abort, Fraction)> {
+        self.abort
+    }
+
     /// Whether the fault is meant for such requests at all.
     pub fn concerns(&self, head: &Head<'_>, cluster: &str) -> bool {
         self.cluster.as_deref().is_none_or(|wanted| wanted == cluster) && self.headers.iter().all(|t| t.is_match(head))

@@ -1,5 +1,7 @@
 //! Whether a route is a request's.
 
+use std::borrow::Cow;
+
 use http::HeaderValue;
 use mesh_proto::envoy::envoy::config::route::v3 as pb;
 
@@ -95,6 +97,17 @@ impl RouteTest {
             && (self.share == Fraction::ALL || self.share.hit(random))
     }
 
+    /// Everything that keeps a request from the route; empty just when it [`Self::is_match`].
+    pub(super) fn mismatches(&self, head: &Head<'_>, random: u64) -> Vec<String> {
+        let path = self.path.mismatch(head.path);
+        let grpc = (self.grpc && !head.is_grpc()).then(|| "it is no gRPC request".to_owned());
+        let headers = self.headers.iter().filter_map(|test| test.mismatch(head));
+        let query = self.query.iter().filter_map(|test| test.mismatch(head));
+        let unlucky = self.share != Fraction::ALL && !self.share.hit(random);
+        let share = unlucky.then(|| format!("only {} % of the requests take it", self.share.percent()));
+        path.into_iter().chain(grpc).chain(headers).chain(query).chain(share).collect()
+    }
+
     pub(super) fn matched(&self, head: &Head<'_>) -> usize {
         match &self.path {
             PathTest::Prefix { text, .. } | PathTest::Segments { text, .. } => text.len(),
@@ -116,6 +129,24 @@ impl PathTest {
             }
             Self::Pattern(pattern) => pattern.is_match(path.as_bytes()),
         }
+    }
+}
+
+impl PathTest {
+    fn mismatch(&self, path: &str) -> Option<String> {
+        let in_any_case = |ignore: bool| if ignore { " in any case" } else { "" };
+        (!self.is_match(path)).then(|| match self {
+            Self::Prefix { text, ignore_case } => {
+                format!("the path is `{path}`, should begin with `{text}`{}", in_any_case(*ignore_case))
+            }
+            Self::Exact { text, ignore_case } => {
+                format!("the path is `{path}`, should be `{text}`{}", in_any_case(*ignore_case))
+            }
+            Self::Segments { text, ignore_case } => {
+                format!("the path is `{path}`, should be or lie under `{text}`{}", in_any_case(*ignore_case))
+            }
+            Self::Pattern(pattern) => format!("the path is `{path}`, should match `{pattern}`"),
+        })
     }
 }
 
@@ -142,25 +173,42 @@ impl HeaderTest {
         Ok(Self { field, test, invert, missing_is_empty })
     }
 
-    /// Whether a request passes; several values under one name are read as one, joined by commas.
+    /// Whether a request passes.
     pub(crate) fn is_match(&self, head: &Head<'_>) -> bool {
+        self.passes(self.value(head).as_deref())
+    }
+
+    /// Why a request does not pass.
+    fn mismatch(&self, head: &Head<'_>) -> Option<String> {
+        let value = self.value(head);
+        let not = match (self.invert, &self.test, &value) {
+            (false, ..) => "",
+            (true, ValueTest::Text(_) | ValueTest::Range(..), None) => "be there and not ",
+            (true, ..) => "not ",
+        };
+        (!self.passes(value.as_deref()))
+            .then(|| format!("{} {}, should {not}{}", self.field, what_it_is(value.as_deref()), self.test.words()))
+    }
+
+    /// What the request has there; several values under one name are read as one, joined by commas.
+    fn value<'h>(&self, head: &Head<'h>) -> Option<Cow<'h, [u8]>> {
         let name = match &self.field {
-            Field::Method => return self.passes(Some(head.method.as_str().as_bytes())),
-            Field::Authority => return self.passes(Some(head.authority.as_bytes())),
-            Field::Scheme => return self.passes(Some(head.scheme.as_bytes())),
+            Field::Method => return Some(Cow::Borrowed(head.method.as_str().as_bytes())),
+            Field::Authority => return Some(Cow::Borrowed(head.authority.as_bytes())),
+            Field::Scheme => return Some(Cow::Borrowed(head.scheme.as_bytes())),
             Field::Path => {
                 let path = head.query.map_or_else(|| head.path.to_owned(), |query| format!("{}?{query}", head.path));
-                return self.passes(Some(path.as_bytes()));
+                return Some(Cow::Owned(path.into_bytes()));
             }
-            Field::Status => return self.passes(None),
+            Field::Status => return None,
             Field::Name(name) => name,
         };
         let mut values = head.headers.get_all(name).iter().map(HeaderValue::as_bytes);
         match (values.next(), values.next()) {
-            (first, None) => self.passes(first),
+            (first, None) => first.map(Cow::Borrowed),
             (_, Some(_)) => {
                 let all: Vec<&[u8]> = head.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-                self.passes(Some(&all.join(&b","[..])))
+                Some(Cow::Owned(all.join(&b","[..])))
             }
         }
     }
@@ -189,6 +237,23 @@ impl ValueTest {
     }
 }
 
+impl ValueTest {
+    /// To be read after "should".
+    fn words(&self) -> String {
+        match self {
+            Self::Present(true) => "be there".to_owned(),
+            Self::Present(false) => "be absent".to_owned(),
+            Self::Text(test) => test.to_string(),
+            Self::Range(from, to) => format!("be a number from {from} to below {to}"),
+        }
+    }
+}
+
+/// To be read behind a name.
+fn what_it_is(value: Option<&[u8]>) -> String {
+    value.map_or_else(|| "is absent".to_owned(), |value| format!("is `{}`", String::from_utf8_lossy(value)))
+}
+
 impl QueryTest {
     fn parse(mut message: pb::QueryParameterMatcher) -> Result<Self, Bad> {
         use pb::query_parameter_matcher::QueryParameterMatchSpecifier as M;
@@ -204,5 +269,11 @@ impl QueryTest {
 
     fn is_match(&self, head: &Head<'_>) -> bool {
         self.test.is_match(head.query_parameter(&self.name).map(str::as_bytes))
+    }
+
+    fn mismatch(&self, head: &Head<'_>) -> Option<String> {
+        let value = head.query_parameter(&self.name).map(str::as_bytes);
+        (!self.test.is_match(value))
+            .then(|| format!("query parameter `{}` {}, should {}", self.name, what_it_is(value), self.test.words()))
     }
 }

@@ -135,6 +135,12 @@ impl RetryPolicy {
         Ok(!predicates.is_empty())
     }
 
+    /// After what it tries again, in the words of `x-envoy-retry-on`, status codes last.
+    pub fn conditions(&self) -> String {
+        let words = Conditions::WORDS.iter().filter(|(_, bit)| self.on.any(*bit)).map(|(word, _)| (*word).to_owned());
+        words.chain(self.statuses.iter().map(|status| status.as_u16().to_string())).collect::<Vec<_>>().join(",")
+    }
+
     /// Whether such an end may be followed by another try.
     pub fn retries_after(&self, outcome: &TryOutcome<'_>) -> bool {
         use Conditions as C;

@@ -242,6 +242,48 @@ fn routes_are_tried_in_the_written_order() {
 }
 
 #[test]
+fn whoever_asks_why_hears_every_reason() {
+    use pb::header_matcher::HeaderMatchSpecifier as H;
+    use pb::query_parameter_matcher::QueryParameterMatchSpecifier as Q;
+    let user =
+        |invert_match| pb::HeaderMatcher { invert_match, ..header("end-user", Some(H::StringMatch(exact("jason")))) };
+    let query =
+        |name: &str, test| pb::QueryParameterMatcher { name: name.into(), query_parameter_match_specifier: Some(test) };
+    let regex = matcher::RegexMatcher { regex: "/v[0-9]".into(), ..Default::default() };
+    let strict = pb::RouteMatch {
+        headers: vec![user(false), header(":method", Some(H::StringMatch(exact("POST")))), header("x", None)],
+        query_parameters: vec![query("q", Q::PresentMatch(true)), query("r", Q::StringMatch(exact("2")))],
+        ..path(pb::route_match::PathSpecifier::Path("/a".into()))
+    };
+    let odd = pb::RouteMatch { headers: vec![user(true)], ..path(pb::route_match::PathSpecifier::SafeRegex(regex)) };
+    let table =
+        table(vec![host("h", &["*"], vec![route("strict", strict), route("odd", odd), route("b", prefix("/b"))])]);
+    let reasons = |request: &str| -> Vec<String> {
+        let request = Request::new(request);
+        let search = table.search(&request.head(), 0);
+        search.passed.iter().map(|(route, because)| format!("{}: {}", route.name, because.join("; "))).collect()
+    };
+    assert_eq!(
+        reasons("GET http://a/b?r=1 end-user=other"),
+        [
+            "strict: the path is `/b`, should be `/a`; header `end-user` is `other`, should be `jason`; the method is `GET`, \
+             should be `POST`; header `x` is absent, should be there; query parameter `q` is absent, should be there; query \
+             parameter `r` is `1`, should be `2`",
+            "odd: the path is `/b`, should match `/v[0-9]`",
+        ]
+    );
+    assert_eq!(
+        reasons("POST http://a/v1"),
+        [
+            "strict: the path is `/v1`, should be `/a`; header `end-user` is absent, should be `jason`; header `x` is absent, \
+             should be there; query parameter `q` is absent, should be there; query parameter `r` is absent, should be `2`",
+            "odd: header `end-user` is absent, should be there and not be `jason`",
+            "b: the path is `/v1`, should begin with `/b`",
+        ]
+    );
+}
+
+#[test]
 fn unknown_fields_are_refused_by_name() {
     let mut bad = route("r", prefix("/"));
     bad.request_body_buffer_limit = Some(mesh_proto::envoy::google::protobuf::UInt64Value { value: 1 });

@@ -1,9 +1,12 @@
 //! Filter chains, and what leads to them.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use ipnet::IpNet;
-use mesh_model::config::TcpPool;
+use mesh_model::{
+    config::{HashKey, LbAlgorithm},
+    push_context::EffectivePolicy,
+};
 
 use super::access_log;
 use crate::{
@@ -11,6 +14,10 @@ use crate::{
     names,
     pb::{
         core::Metadata,
+        kind::{
+            HashPolicy,
+            hash_policy::{PolicySpecifier, SourceIp},
+        },
         listener::{Filter, FilterChain, FilterChainMatch, filter::ConfigType},
         tcp_proxy::{
             TcpProxy,
@@ -64,6 +71,25 @@ impl Match {
     }
 }
 
+/// How bytes are passed on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Passing {
+    idle_timeout: Option<Duration>,
+    /// A caller stays at one endpoint. D10: bytes have nothing else to hash.
+    by_source: bool,
+}
+
+impl Passing {
+    /// As a destination's policy says.
+    pub(super) fn of(policy: &EffectivePolicy) -> Self {
+        let algorithm = policy.blocks.load_balancer.as_ref().and_then(|lb| lb.algorithm.as_ref());
+        Self {
+            idle_timeout: policy.blocks.connection_pool.as_ref().and_then(|pool| pool.tcp.idle_timeout),
+            by_source: matches!(algorithm, Some(LbAlgorithm::ConsistentHash { key: HashKey::SourceIp, .. })),
+        }
+    }
+}
+
 /// A chain of one filter.
 pub(super) fn chain(name: &str, matching: &Match, filter: Filter, metadata: Option<Metadata>) -> FilterChain {
     FilterChain {
@@ -76,14 +102,14 @@ pub(super) fn chain(name: &str, matching: &Match, filter: Filter, metadata: Opti
 }
 
 /// Bytes to one cluster.
-pub(super) fn tcp(context: &Context<'_>, cluster: &str, pool: Option<&TcpPool>) -> Filter {
-    tcp_filter(context, cluster, ClusterSpecifier::Cluster(cluster.to_owned()), pool)
+pub(super) fn tcp(context: &Context<'_>, cluster: &str, passing: Passing) -> Filter {
+    tcp_filter(context, cluster, ClusterSpecifier::Cluster(cluster.to_owned()), passing)
 }
 
 /// Bytes to several clusters by weight.
-pub(super) fn tcp_weighted(context: &Context<'_>, to: &[(String, NonZeroU32)], pool: Option<&TcpPool>) -> Filter {
+pub(super) fn tcp_weighted(context: &Context<'_>, to: &[(String, NonZeroU32)], passing: Passing) -> Filter {
     if let [(cluster, _)] = to {
-        return tcp(context, cluster, pool);
+        return tcp(context, cluster, passing);
     }
     let clusters = to.iter().map(|(name, weight)| ClusterWeight {
         name: name.clone(),
@@ -92,15 +118,16 @@ pub(super) fn tcp_weighted(context: &Context<'_>, to: &[(String, NonZeroU32)], p
     });
     let prefix = to.first().map_or(names::UNKNOWN_SERVICE, |(name, _)| name);
     let specifier = ClusterSpecifier::WeightedClusters(WeightedCluster { clusters: clusters.collect() });
-    tcp_filter(context, prefix, specifier, pool)
+    tcp_filter(context, prefix, specifier, passing)
 }
 
-fn tcp_filter(context: &Context<'_>, prefix: &str, to: ClusterSpecifier, pool: Option<&TcpPool>) -> Filter {
+fn tcp_filter(context: &Context<'_>, prefix: &str, to: ClusterSpecifier, passing: Passing) -> Filter {
     let proxy = TcpProxy {
         stat_prefix: prefix.to_owned(),
         cluster_specifier: Some(to),
         access_log: access_log::access_log(context.mesh()),
-        idle_timeout: pool.and_then(|p| p.idle_timeout).map(duration),
+        idle_timeout: passing.idle_timeout.map(duration),
+        hash_policy: passing.by_source.then(by_source).into_iter().collect(),
         ..Default::default()
     };
     Filter {
@@ -109,9 +136,13 @@ fn tcp_filter(context: &Context<'_>, prefix: &str, to: ClusterSpecifier, pool: O
     }
 }
 
+fn by_source() -> HashPolicy {
+    HashPolicy { policy_specifier: Some(PolicySpecifier::SourceIp(SourceIp::default())) }
+}
+
 /// What becomes of connections that nothing is known about.
 pub(super) fn unknown(context: &Context<'_>) -> Filter {
-    tcp(context, &unknown_cluster(context), None)
+    tcp(context, &unknown_cluster(context), Passing::default())
 }
 
 /// The cluster of connections that nothing is known about.

@@ -4,7 +4,7 @@ use mesh_types::Protocol;
 
 use super::{
     access_log, chain,
-    chain::{Match, chain as chain_of},
+    chain::{Match, Passing, chain as chain_of},
     listener_of, manager, original_destination,
     table::{http_inspector, tls_inspector},
     wait_for_first_bytes, wildcard,
@@ -32,7 +32,7 @@ pub(super) fn virtual_inbound(context: &Context<'_>) -> Listener {
     let port = context.mesh().proxy_inbound_listen_port.get();
     let mut listener = listener_of("virtualInbound".to_owned(), wildcard(context), port, TrafficDirection::Inbound);
     let itself = Match { port: Some(port), ..Match::default() };
-    let nowhere = chain::tcp(context, names::BLACK_HOLE, None);
+    let nowhere = chain::tcp(context, names::BLACK_HOLE, Passing::default());
     listener.filter_chains.push(chain_of("virtualInbound-blackhole", &itself, nowhere, None));
     listener.filter_chains.extend(catch_all(context));
     let mut opaque = Vec::new();
@@ -52,14 +52,23 @@ pub(super) fn virtual_inbound(context: &Context<'_>) -> Listener {
     listener
 }
 
+/// A match by the first bytes alone.
+///
+/// Where a chain asks for HTTP in the clear, others have to name their transport too: among chains Envoy keeps to those
+/// that name a connection's transport, and does not go back when none of them fits.
+fn transport(transport: &'static str) -> Match {
+    Match { transport, ..Match::default() }
+}
+
 /// Ports that no service has.
-fn catch_all(context: &Context<'_>) -> [FilterChain; 2] {
+fn catch_all(context: &Context<'_>) -> [FilterChain; 3] {
     let routes = route::inbound_passthrough();
     let http = manager::inbound(context, names::INBOUND_PASSTHROUGH, routes, Protocol::Auto);
-    let bytes = chain::tcp(context, names::INBOUND_PASSTHROUGH, None);
+    let bytes = chain::tcp(context, names::INBOUND_PASSTHROUGH, Passing::default());
     [
         chain_of("virtualInbound-catchall-http", &Match::http(context), http, None),
-        chain_of("virtualInbound", &Match::default(), bytes, None),
+        chain_of("virtualInbound", &transport("raw_buffer"), bytes.clone(), None),
+        chain_of("virtualInbound", &transport("tls"), bytes, None),
     ]
 }
 
@@ -70,16 +79,17 @@ fn chains_of(context: &Context<'_>, own: &InboundPort<'_>) -> Vec<FilterChain> {
     let metadata = service.map(|s| Provenance::of_service(s).metadata());
     let here = |matching: Match| Match { port: Some(own.target), ..matching };
     let bytes = |matching: Match| {
-        let filter = chain::tcp(context, &names::inbound(own.target), None);
+        let filter = chain::tcp(context, &names::inbound(own.target), Passing::default());
         chain_of(&name, &here(matching), filter, metadata.clone())
     };
     let http = |matching: Match| {
         let filter = manager::inbound(context, &format!("inbound_{name}"), route::inbound(own), own.protocol);
         chain_of(&name, &here(matching), filter, metadata.clone())
     };
-    let transport = |transport| Match { transport, ..Match::default() };
     match own.protocol {
-        Protocol::Auto => vec![http(Match::http(context)), bytes(Match::default())],
+        Protocol::Auto => {
+            vec![http(Match::http(context)), bytes(transport("raw_buffer")), bytes(transport("tls"))]
+        }
         p if p.is_http() => vec![http(transport("raw_buffer")), bytes(transport("tls"))],
         _ => vec![bytes(Match::default())],
     }

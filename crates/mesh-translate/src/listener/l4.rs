@@ -10,7 +10,7 @@ use mesh_model::{
 use mesh_types::Protocol;
 
 use super::{
-    chain::{self, Match},
+    chain::{self, Match, Passing},
     table::L4Chain,
 };
 use crate::{context::Context, names, provenance::Provenance, route::destination_cluster};
@@ -56,13 +56,13 @@ fn to_clusters(context: &Context<'_>, to: &[WeightedDestination], port: &Port) -
     to.iter().map(|d| (destination_cluster(context, &d.destination, port.number), d.weight)).collect()
 }
 
-fn pool(context: &Context<'_>, service: &Service, port: &Port) -> Option<mesh_model::config::TcpPool> {
-    context.policy(service, port, None).blocks.connection_pool.map(|pool| pool.tcp)
+fn passing(context: &Context<'_>, service: &Service, port: &Port) -> Passing {
+    Passing::of(&context.policy(service, port, None))
 }
 
 /// V14: by server name; the first definition of a name wins; without a route that fits, the service itself.
 fn tls(context: &Context<'_>, service: &Service, port: &Port, wildcard: bool, ranges: &[IpNet]) -> Vec<L4Chain> {
-    let pool = pool(context, service, port);
+    let passing = passing(context, service, port);
     let mut found: Vec<L4Chain> = Vec::new();
     for object in routes_of(context, service) {
         for (index, route) in object.spec.tls.iter().enumerate() {
@@ -75,7 +75,7 @@ fn tls(context: &Context<'_>, service: &Service, port: &Port, wildcard: bool, ra
                 if found.iter().any(|known| known.matching == matching) {
                     continue;
                 }
-                let filter = chain::tcp_weighted(context, &to_clusters(context, &route.route, port), pool.as_ref());
+                let filter = chain::tcp_weighted(context, &to_clusters(context, &route.route, port), passing);
                 let metadata = Provenance::object(&object.meta, &format!("spec.tls[{index}]")).metadata();
                 found.push(L4Chain { matching, filter, metadata: Some(metadata) });
             }
@@ -86,14 +86,14 @@ fn tls(context: &Context<'_>, service: &Service, port: &Port, wildcard: bool, ra
         let named = wildcard && service.host.as_str() != "*";
         let server_names = if named { vec![service.host.to_string()] } else { Vec::new() };
         let matching = Match { server_names, subnets: ranges.to_vec(), ..Match::default() };
-        found.push(own(context, service, port, matching, pool.as_ref()));
+        found.push(own(context, service, port, matching, passing));
     }
     found
 }
 
 /// V15: a match without subnets ends the list; without one, the service itself comes last.
 fn tcp(context: &Context<'_>, service: &Service, port: &Port, ranges: &[IpNet]) -> Vec<L4Chain> {
-    let pool = pool(context, service, port);
+    let passing = passing(context, service, port);
     let mut found: Vec<L4Chain> = Vec::new();
     for object in routes_of(context, service) {
         for (index, route) in object.spec.tcp.iter().enumerate() {
@@ -103,7 +103,7 @@ fn tcp(context: &Context<'_>, service: &Service, port: &Port, ranges: &[IpNet]) 
                 let terminal = matching.destination_subnets.is_empty();
                 let matching = Match { subnets: subnets(matching, ranges), ..Match::default() };
                 if found.iter().all(|known| known.matching != matching) {
-                    let filter = chain::tcp_weighted(context, &to_clusters(context, &route.route, port), pool.as_ref());
+                    let filter = chain::tcp_weighted(context, &to_clusters(context, &route.route, port), passing);
                     let metadata = Provenance::object(&object.meta, &format!("spec.tcp[{index}]")).metadata();
                     found.push(L4Chain { matching, filter, metadata: Some(metadata) });
                 }
@@ -114,18 +114,12 @@ fn tcp(context: &Context<'_>, service: &Service, port: &Port, ranges: &[IpNet]) 
         }
     }
     let matching = Match { subnets: ranges.to_vec(), ..Match::default() };
-    found.push(own(context, service, port, matching, pool.as_ref()));
+    found.push(own(context, service, port, matching, passing));
     found
 }
 
-fn own(
-    context: &Context<'_>,
-    service: &Service,
-    port: &Port,
-    matching: Match,
-    pool: Option<&mesh_model::config::TcpPool>,
-) -> L4Chain {
+fn own(context: &Context<'_>, service: &Service, port: &Port, matching: Match, passing: Passing) -> L4Chain {
     let cluster = names::outbound(port.number, "", &service.host);
     let metadata = Some(Provenance::of_service(service).metadata());
-    L4Chain { matching, filter: chain::tcp(context, &cluster, pool), metadata }
+    L4Chain { matching, filter: chain::tcp(context, &cluster, passing), metadata }
 }

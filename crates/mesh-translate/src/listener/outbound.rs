@@ -32,7 +32,7 @@ pub(super) fn virtual_outbound(context: &Context<'_>) -> Listener {
     listener.access_log = access_log::no_route_log(context.mesh());
     // Whoever dials the proxy itself would go round in circles.
     let itself = Match { port: Some(port), ..Match::default() };
-    let nowhere = chain::tcp(context, names::BLACK_HOLE, None);
+    let nowhere = chain::tcp(context, names::BLACK_HOLE, chain::Passing::default());
     listener.filter_chains = vec![
         chain::chain("virtualOutbound-blackhole", &itself, nowhere, None),
         chain::chain("virtualOutbound-catchall-tcp", &Match::default(), chain::unknown(context), None),

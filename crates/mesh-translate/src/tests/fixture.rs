@@ -165,6 +165,14 @@ fn complete(mut object: Value, index: usize) -> Value {
 impl Mesh {
     /// Reads documents; panics where one is refused.
     pub(crate) fn of(yaml: &str) -> Self {
+        Self::try_of(yaml).unwrap_or_else(|issues| panic!("{issues}"))
+    }
+
+    /// Reads documents; tells why one is refused, a line for each reason.
+    pub(crate) fn try_of(yaml: &str) -> Result<Self, String> {
+        let lines = |issues: Vec<mesh_model::issue::Issue>| {
+            issues.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        };
         let documents = yaml.split("\n---").filter(|text| !text.trim().is_empty());
         let objects: Vec<Value> = documents.map(|text| serde_saphyr::from_str(text).expect(text)).collect();
         let kind = |word: &'static str| objects.iter().filter(move |o| o["kind"] == word);
@@ -186,21 +194,26 @@ impl Mesh {
             match object["kind"].as_str().unwrap() {
                 "Pod" | "Service" => {}
                 "MeshConfig" => {
-                    let mesh = parse_mesh(&object["mesh"], &ParseContext::default()).unwrap();
+                    let mesh = parse_mesh(&object["mesh"], &ParseContext::default()).map_err(lines)?;
                     store.apply(Change::put("istio", Record::Mesh(Box::new(mesh.config))));
                 }
                 _ => {
                     let parsed = parse(&complete(object.clone(), index), &ParseContext::default());
-                    store.apply(Change::config(parsed.unwrap_or_else(|issues| panic!("{issues:?}")).config));
+                    store.apply(Change::config(parsed.map_err(lines)?.config));
                 }
             }
         }
-        Self { push: PushContext::build(&store), store }
+        Ok(Self { push: PushContext::build(&store), store })
     }
 
     /// Bookinfo, and further documents.
     pub(crate) fn bookinfo(yaml: &str) -> Self {
-        Self::of(&format!("{}\n---\n{yaml}", include_str!("bookinfo.yaml")))
+        Self::try_bookinfo(yaml).unwrap_or_else(|issues| panic!("{issues}"))
+    }
+
+    /// The same; tells why a document is refused.
+    pub(crate) fn try_bookinfo(yaml: &str) -> Result<Self, String> {
+        Self::try_of(&format!("{}\n---\n{yaml}", include_str!("bookinfo.yaml")))
     }
 
     /// The proxy of a pod `NAMESPACE/NAME`.

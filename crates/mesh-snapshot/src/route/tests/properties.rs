@@ -67,7 +67,13 @@ proptest! {
         let wanted = routes.iter().position(|(kind, text, header_value)| {
             naive_path(*kind, text, &path_text) && header_value.as_ref().is_none_or(|v| *v == value)
         });
-        let got = found(&table, &format!("GET http://a{path_text} h={value}"));
-        prop_assert_eq!(got, wanted.map(|i| format!("h:{i}")));
+        let words = format!("GET http://a{path_text} h={value}");
+        prop_assert_eq!(found(&table, &words), wanted.map(|i| format!("h:{i}")));
+        // Whoever asks why gets the same answer, and a reason for each route before it.
+        let request = Request::new(&words);
+        let search = table.search(&request.head(), 0);
+        prop_assert_eq!(search.routed.map(|r| r.route.name.to_string()), wanted.map(|i| i.to_string()));
+        prop_assert_eq!(search.passed.len(), wanted.unwrap_or(routes.len()));
+        prop_assert!(search.passed.iter().all(|(_, because)| !because.is_empty()));
     }
 }
