@@ -113,3 +113,6 @@ impl Plane {
         self.shared.logs.drain();
     }
 }
+
+#[cfg(test)]
+mod tests;

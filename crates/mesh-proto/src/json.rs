@@ -10,11 +10,14 @@ use std::{
 };
 
 use flate2::read::ZlibDecoder;
+use prost::Message as _;
 use prost_reflect::{
     DescriptorPool, DynamicMessage, ReflectMessage, SerializeOptions, Value as Field,
     prost_types::{DescriptorProto, FileDescriptorProto},
 };
 use serde_json::{Value, value::Serializer};
+
+use crate::Any;
 
 /// Unpacked descriptors of the messages that a proxy can be sent.
 #[derive(Clone, Debug)]
@@ -82,6 +85,20 @@ impl Messages {
             fields.insert("@type".to_owned(), Value::String(type_url.to_owned()));
         }
         Ok(value)
+    }
+
+    /// The message that a JSON value with an `@type` stands for, as [`Messages::json`] writes it.
+    ///
+    /// # Errors
+    /// The type is missing or unknown, or a field does not fit it.
+    pub fn pack(&self, value: &Value) -> Result<Any, JsonError> {
+        let mut fields = value.clone();
+        let type_url = fields.as_object_mut().and_then(|fields| fields.remove("@type"));
+        let type_url = type_url.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
+        let name = name_of(&type_url);
+        let descriptor = self.pool.get_message_by_name(name).ok_or_else(|| JsonError::Unknown(name.to_owned()))?;
+        let message = DynamicMessage::deserialize(descriptor, fields)?;
+        Ok(Any { type_url, value: message.encode_to_vec() })
     }
 
     /// Names of packed messages of which nothing is known, at any depth.

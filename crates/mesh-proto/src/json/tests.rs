@@ -71,3 +71,18 @@ fn what_is_unknown_in_a_message_keeps_its_name_only() {
     assert_eq!(error.to_string(), "`no.Such` is not a message that is known here");
     assert!(matches!(messages.json(type_url::LISTENER, b"\xff"), Err(JsonError::Bytes { .. })));
 }
+
+#[test]
+fn what_was_shown_can_be_packed_again() {
+    let proxy = Any {
+        type_url: "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy".to_owned(),
+        value: b"\x0a\x01p\x12\x01c".to_vec(),
+    };
+    let packed = listener(proxy);
+    let mut messages = Messages::new().unwrap();
+    let shown = messages.json(&packed.type_url, &packed.value).unwrap();
+    let again = messages.pack(&shown).unwrap();
+    assert_eq!(messages.json(&again.type_url, &again.value).unwrap(), shown);
+    let wrong = json!({ "@type": type_url::LISTENER, "adress": {} });
+    assert!(messages.pack(&wrong).unwrap_err().to_string().contains("JSON"));
+}

@@ -1,0 +1,9 @@
+//! The data plane at work: real sockets on the loopback address, one worker, resources as a control plane sends them.
+
+mod http;
+mod limits;
+mod log;
+mod protocols;
+mod retries;
+mod rig;
+mod tcp;
