@@ -273,3 +273,6 @@ impl ServerHeader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
