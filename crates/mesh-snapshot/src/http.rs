@@ -277,3 +277,6 @@ impl ServerHeader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
