@@ -67,9 +67,14 @@ impl Downstream {
 }
 
 /// Takes a connection from its first byte to its last.
-pub(crate) async fn connection(worker: Rc<Worker>, bound: Arc<str>, stream: TcpStream, source: SocketAddr) {
+pub(crate) async fn connection(
+    worker: Rc<Worker>,
+    bound: Arc<str>,
+    stats: Arc<ListenerStats>,
+    stream: TcpStream,
+    source: SocketAddr,
+) {
     let Some(listener) = worker.listener(&bound) else { return };
-    let stats = worker.shared.stats.listener(&bound);
     stats.downstream_cx_total.inc();
     stats.downstream_cx_active.add(1);
     carry(&worker, listener, stream, source, &stats).await;

@@ -72,17 +72,17 @@ impl Record {
         worker: &Rc<Worker>,
         downstream: &Rc<Downstream>,
         manager: &Arc<HttpManager>,
+        stats: &Arc<HttpStats>,
         inbound: bool,
         progress: Rc<Progress>,
     ) -> Self {
-        let stats = worker.shared.stats.http(&manager.stat_prefix);
         stats.downstream_rq_total.inc();
         stats.downstream_rq_active.add(1);
         Self {
             worker: worker.clone(),
             downstream: downstream.clone(),
             manager: manager.clone(),
-            stats,
+            stats: stats.clone(),
             reporter: if inbound { Reporter::Destination } else { Reporter::Source },
             began: Instant::now(),
             progress,
@@ -161,11 +161,6 @@ impl Record {
         {
             self.grpc_status = status.to_str().ok().and_then(|text| text.parse().ok());
         }
-    }
-
-    /// Who did the work.
-    pub(crate) fn worker(&self) -> &Rc<Worker> {
-        &self.worker
     }
 
     /// Tells the request's end: the one place where it is counted and logged.

@@ -21,7 +21,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{Shared, accept, logs::LogBuffer, telemetry::Recorder, upstream::Upstreams};
+use super::{Shared, accept, logs::LogBuffer, stats::ListenerStats, telemetry::Recorder, upstream::Upstreams};
 
 /// How often a worker looks after its idle connections and hands over its logs.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -175,7 +175,8 @@ impl Worker {
             }
             match listen(address) {
                 Ok(socket) => {
-                    let task = spawn(self.clone().accept(key.0.clone(), socket));
+                    let stats = self.shared.stats.listener(&address.to_string().into());
+                    let task = spawn(self.clone().accept(key.0.clone(), stats, socket));
                     listening.insert(key, task);
                 }
                 // Tried again at the next housekeeping or publication.
@@ -184,11 +185,11 @@ impl Worker {
         }
     }
 
-    async fn accept(self: Rc<Self>, name: Arc<str>, socket: TcpListener) {
+    async fn accept(self: Rc<Self>, name: Arc<str>, stats: Arc<ListenerStats>, socket: TcpListener) {
         loop {
             match socket.accept().await {
                 Ok((stream, source)) => {
-                    spawn(accept::connection(self.clone(), name.clone(), stream, source));
+                    spawn(accept::connection(self.clone(), name.clone(), stats.clone(), stream, source));
                 }
                 Err(error) => {
                     tracing::warn!(%error, listener = %name, "a connection cannot be accepted");

@@ -21,6 +21,12 @@ use crate::plane::{
     worker::Worker,
 };
 
+/// By its presence a peer's proxy says who it is.
+const PEER: &str = "x-envoy-peer-metadata";
+/// The virtual host of hosts that nobody may call, and the cluster by which Istio counts such calls.
+const BLOCK_ALL: &str = "block_all";
+const BLACK_HOLE: &str = "BlackHoleCluster";
+
 /// What of a request is still with the client's connection.
 pub(super) struct Rest {
     pub(super) incoming: Incoming,
@@ -37,9 +43,12 @@ pub(super) async fn answer(connection: &Rc<HttpConnection>, mut request: Request
     let (mut parts, incoming) = request.into_parts();
     let rest = Rest { upgrade, incoming };
     let progress = Progress::new(rest.incoming.is_end_stream());
-    let mut record = Record::new(worker, &connection.downstream, manager, place.listener.inbound, progress);
+    let inbound = place.listener.inbound;
+    let mut record = Record::new(worker, &connection.downstream, manager, &connection.stats, inbound, progress);
 
     let prepared = prepare(worker, manager, &mut parts);
+    // Whoever says who it is wants to know who answers, also where it cannot be understood.
+    let introduced = parts.headers.contains_key(PEER);
     let peer = worker.recorder.take_peer(&mut parts.headers);
     let prepared = match prepared {
         Ok(prepared) => prepared,
@@ -48,8 +57,7 @@ pub(super) async fn answer(connection: &Rc<HttpConnection>, mut request: Request
             return reply.send(connection, record);
         }
     };
-    let introduced = peer.is_some();
-    record.peer = peer.filter(|_| place.listener.inbound);
+    record.peer = peer.filter(|_| inbound);
     record.keep_head(&parts, prepared.authority.to_str().unwrap_or_default(), &prepared.path_and_query());
 
     let head = prepared.head(&parts);
@@ -81,12 +89,16 @@ pub(super) async fn answer(connection: &Rc<HttpConnection>, mut request: Request
     };
     match (&routed.route.action, target) {
         (Action::Forward(to), Some(target)) => {
-            let inbound = place.listener.inbound;
             let exchange =
                 Exchange { connection, snapshot: &snapshot, manager, inbound, routed, to, target, introduced, marked };
             forward(exchange, record, &prepared, parts, rest).await
         }
-        (action, _) => local_action(action, &routed, &head, &parts, record, connection),
+        (action, _) => {
+            if &*routed.virtual_host.name == BLOCK_ALL {
+                record.cluster = snapshot.cluster(BLACK_HOLE).map(|cluster| cluster.config.clone());
+            }
+            local_action(action, &routed, &head, &parts, record, connection)
+        }
     }
 }
 

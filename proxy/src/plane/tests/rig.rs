@@ -222,8 +222,7 @@ pub(super) fn address(at: SocketAddr) -> Value {
 
 /// A cluster of these addresses, with further fields.
 pub(super) fn cluster(name: &str, at: &[SocketAddr], more: Value) -> Value {
-    let endpoints: Vec<Value> =
-        at.iter().map(|at| json!({ "endpoint": { "address": address(*at) } })).collect();
+    let endpoints: Vec<Value> = at.iter().map(|at| json!({ "endpoint": { "address": address(*at) } })).collect();
     let mut cluster = json!({
         "name": name,
         "type": "STATIC",
@@ -244,9 +243,7 @@ pub(super) fn http2() -> Value {
 
 /// A listener whose one virtual host has these routes; with further fields of the connection manager.
 pub(super) fn listener(routes: Value, more: Value) -> Value {
-    let filter = |name: &str, config: &str| {
-        json!({ "name": name, "typed_config": { "@type": format!("type.googleapis.com/{config}") } })
-    };
+    let filter = |name: &str, config: &str| json!({ "name": name, "typed_config": { "@type": format!("type.googleapis.com/{config}") } });
     let mut manager = json!({
         "@type": HCM,
         "stat_prefix": "test",
