@@ -31,6 +31,7 @@ use tokio::io::AsyncWriteExt;
 
 pub mod http;
 pub mod mesh;
+pub mod troubles;
 
 /// How long one call of kubectl may take.
 const KUBECTL_PATIENCE: Duration = Duration::from_secs(60);
