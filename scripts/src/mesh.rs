@@ -12,9 +12,9 @@ use crate::{envoy, localkube::Localkube};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DataPlane {
     /// Our proxy.
+    #[default]
     Lateen,
     /// Stock Envoy, driven by our pilot.
-    #[default]
     Envoy,
 }
 

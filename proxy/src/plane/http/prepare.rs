@@ -79,11 +79,11 @@ impl Prepared {
 }
 
 /// Reads the head and takes away what ends here.
-pub(super) fn prepare(worker: &Worker, manager: &HttpManager, parts: &mut Parts) -> Result<Prepared, Reply> {
+pub(super) fn prepare(worker: &Worker, manager: &HttpManager, parts: &mut Parts) -> Result<Prepared, Box<Reply>> {
     if parts.version == Version::HTTP_10 && !manager.http10 {
-        return Err(Reply::new(StatusCode::UPGRADE_REQUIRED, Flags::default(), "low_version"));
+        return Err(Box::new(Reply::new(StatusCode::UPGRADE_REQUIRED, Flags::default(), "low_version")));
     }
-    let bad = |details| Reply::new(StatusCode::BAD_REQUEST, Flags::DOWNSTREAM_PROTOCOL, details);
+    let bad = |details| Box::new(Reply::new(StatusCode::BAD_REQUEST, Flags::DOWNSTREAM_PROTOCOL, details));
     let authority = authority(parts);
     if authority.is_none() && parts.version != Version::HTTP_10 {
         return Err(bad("missing_host_header"));
