@@ -86,8 +86,7 @@ fn table() -> Arc<RouteTable> {
     let mut store = Store::default();
     store.put(Kind::Route, "9080", &pack(&message)).unwrap();
     let snapshot = store.build(&Snapshot::default());
-    let table = snapshot.route_tables().next().unwrap().clone();
-    table
+    snapshot.route_tables().next().unwrap().clone()
 }
 
 fn routes(c: &mut Criterion) {
