@@ -72,10 +72,11 @@ pub struct ExplainArgs {
 pub async fn run(place: &Where, arguments: &ExplainArgs, out: &mut impl Write) -> Result<()> {
     let requests = requests(arguments)?;
     let world = World::of(&ask::told(place, &arguments.target).await?)?;
-    for request in &requests {
+    for (index, request) in requests.iter().enumerate() {
         let explanation = world.explain(request)?;
         match arguments.output {
-            Output::Text => writeln!(out, "{explanation}")?,
+            Output::Text if index > 0 => write!(out, "\n{explanation}")?,
+            Output::Text => write!(out, "{explanation}")?,
             // One line each, so that programs can pair them with what they asked.
             Output::Json if requests.len() != 1 => writeln!(out, "{}", serde_json::to_string(&explanation)?)?,
             Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&explanation)?)?,

@@ -75,6 +75,9 @@ impl Explanation {
                 line(f, word, sentence)?;
             }
         }
+        if self.listener.is_none() {
+            return Ok(());
+        }
         if self.behind.is_empty() {
             return line(f, "In step", &"yes, the proxy acknowledged all of this");
         }
