@@ -81,7 +81,7 @@ pub(crate) struct Control {
     pub(crate) health: SocketAddr,
     /// Where metrics are asked.
     pub(crate) prometheus: SocketAddr,
-    tasks: JoinSet<()>,
+    _tasks: JoinSet<()>,
 }
 
 /// Starts it on the current runtime. `node` is who the proxy is, as Envoy's bootstrap has it.
@@ -111,7 +111,7 @@ pub(crate) async fn start(
     spawn(&mut tasks, "metrics", prometheus, admin::metrics(shared.clone(), settings.began));
     spawn(&mut tasks, "admin", admin, Admin::new(shared, held, settings, node).router());
     let (admin, health, prometheus) = addresses;
-    Ok(Control { admin, health, prometheus, tasks })
+    Ok(Control { admin, health, prometheus, _tasks: tasks })
 }
 
 /// Says which port it was.
