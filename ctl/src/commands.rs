@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cluster::{Cluster, Where},
-    documents, inject, inspect, install, manifests,
+    documents, explain, inject, inspect, install, manifests,
     options::{NAMESPACE, Options},
 };
 
@@ -48,6 +48,8 @@ pub enum Command {
     /// What a proxy was told
     #[command(subcommand, alias = "pc")]
     ProxyConfig(inspect::ConfigCommand),
+    /// What a pod's proxy does with a request, and why
+    Explain(explain::ExplainArgs),
     /// Versions of this program and of what runs in the cluster
     Version(VersionArgs),
 }
@@ -134,6 +136,7 @@ impl Cli {
             Command::KubeInject(arguments) => kube_inject(&place, &arguments, out).await,
             Command::ProxyStatus(arguments) => inspect::status(&place, &arguments, out).await,
             Command::ProxyConfig(command) => command.run(&place, out).await,
+            Command::Explain(arguments) => explain::run(&place, &arguments, out).await,
             Command::Version(arguments) => version(&place, &arguments, out).await,
         }
     }

@@ -22,7 +22,7 @@ use crate::{
 /// Where a proxy's admin server listens, within its pod.
 const PROXY_ADMIN: u16 = 15000;
 /// Where pilot's debug pages are, within its pod.
-const PILOT_ADMIN: u16 = 15014;
+pub(crate) const PILOT_ADMIN: u16 = 15014;
 
 /// Flags of `proxy-status`.
 #[derive(Args, Clone, Debug)]
@@ -232,19 +232,23 @@ async fn log(place: &Where, target: &str, level: Option<&str>, out: &mut impl Wr
 /// Asks every pilot and shows all proxies.
 pub async fn status(place: &Where, arguments: &StatusArgs, out: &mut impl Write) -> Result<()> {
     let cluster = place.connect().await?;
-    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &place.istio_namespace);
-    let pods = pods.list(&ListParams::default().labels("app=pilot")).await.context("cannot list the pods of pilot")?;
     let mut answers = Vec::new();
-    for pod in pods.items {
-        let running = pod.status.and_then(|status| status.phase).as_deref() == Some("Running");
-        let Some(name) = pod.metadata.name.filter(|_| running) else { continue };
-        let target = PodName { namespace: place.istio_namespace.clone(), name: name.clone() };
-        let body = cluster.ask(&target, PILOT_ADMIN, Method::GET, "/debug/syncz").await?;
-        answers.push((name, serde_json::from_slice(&body).context("pilot's answer is not JSON")?));
-    }
-    if answers.is_empty() {
-        anyhow::bail!("no pod of pilot runs in namespace {}; is the mesh installed?", place.istio_namespace);
+    for pilot in pilots(&cluster, place).await? {
+        let body = cluster.ask(&pilot, PILOT_ADMIN, Method::GET, "/debug/syncz").await?;
+        answers.push((pilot.name, serde_json::from_slice(&body).context("pilot's answer is not JSON")?));
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs_f64()).unwrap_or_default();
     Ok(write!(out, "{}", proxy_status::table(&answers, &arguments.name, now))?)
+}
+
+/// Every pod of pilot that runs; at least one.
+pub(crate) async fn pilots(cluster: &Cluster, place: &Where) -> Result<Vec<PodName>> {
+    let namespace = &place.istio_namespace;
+    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
+    let pods = pods.list(&ListParams::default().labels("app=pilot")).await.context("cannot list the pods of pilot")?;
+    let running = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running");
+    let names = pods.items.into_iter().filter(running).filter_map(|pod| pod.metadata.name);
+    let pilots: Vec<PodName> = names.map(|name| PodName { namespace: namespace.clone(), name }).collect();
+    anyhow::ensure!(!pilots.is_empty(), "no pod of pilot runs in namespace {namespace}; is the mesh installed?");
+    Ok(pilots)
 }

@@ -8,6 +8,7 @@
 //!                                            └──► manifest generate (YAML)
 //!   pod ──port-forward 15000──► config_dump ──► proxy_config (pure) ──► tables
 //!   pilot ──port-forward 15014──► syncz ──► proxy_status (pure) ──► table
+//!                             └─► recordz ──► explain (pure): what the proxy does with a request, and why
 //! ```
 //!
 //! Start reading at [`commands`], then [`manifests`].
@@ -15,6 +16,7 @@
 pub mod cluster;
 pub mod commands;
 pub mod documents;
+pub mod explain;
 pub mod inject;
 pub mod inspect;
 pub mod install;

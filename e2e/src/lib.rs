@@ -31,6 +31,7 @@ use tokio::io::AsyncWriteExt;
 
 pub mod http;
 pub mod mesh;
+pub mod troubles;
 
 /// How long one call of kubectl may take.
 const KUBECTL_PATIENCE: Duration = Duration::from_secs(60);
@@ -155,23 +156,24 @@ impl Space {
         Ok(said)
     }
 
-    /// Applies a manifest file as a user without kubectl would: with localkube's own client.
+    /// Applies a manifest file as a user without kubectl would: with localkube's own client; with kubectl elsewhere.
     ///
     /// # Errors
     /// The file was refused, with what the cluster said.
     pub fn apply(&self, file: &std::path::Path) -> Result<()> {
-        let variable =
-            |name: &str| env::var_os(name).with_context(|| format!("{name} is not set; use cargo xtask e2e"));
-        let mut command = Command::new(variable("LOCALKUBE_PROGRAM")?);
-        command
-            .arg("apply")
-            .arg("--name")
-            .arg(variable("LOCALKUBE_NAME")?)
-            .arg("-n")
-            .arg(&self.name)
-            .arg("-f")
-            .arg(file);
-        let output = command.output()?;
+        let mut command = match (env::var_os("LOCALKUBE_PROGRAM"), env::var_os("LOCALKUBE_NAME")) {
+            (Some(program), Some(name)) => {
+                let mut command = Command::new(program);
+                command.arg("apply").arg("--name").arg(name);
+                command
+            }
+            _ => {
+                let mut command = Command::new("kubectl");
+                command.arg("--kubeconfig").arg(&self.cluster.kubeconfig).arg("apply");
+                command
+            }
+        };
+        let output = command.arg("-n").arg(&self.name).arg("-f").arg(file).output()?;
         if !output.status.success() {
             bail!("{} was refused: {}", file.display(), String::from_utf8_lossy(&output.stderr));
         }

@@ -14,7 +14,7 @@ use kube::{
     api::{AttachParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
 use crate::{Cluster, Space, eventually};
@@ -153,11 +153,19 @@ impl Space {
     /// # Errors
     /// The pod was refused or is not ready in time.
     pub async fn caller(&self, name: &str) -> Result<Caller> {
+        self.caller_of(name, "lateen/load", &json!({})).await
+    }
+
+    /// As [`Space::caller`], with another image and these annotations.
+    ///
+    /// # Errors
+    /// The pod was refused or is not ready in time.
+    pub async fn caller_of(&self, name: &str, image: &str, annotations: &Value) -> Result<Caller> {
         let pods = self.api::<Pod>();
         let pod: Pod = serde_json::from_value(json!({
-            "metadata": {"name": name, "labels": {"app": name}},
+            "metadata": {"name": name, "labels": {"app": name}, "annotations": annotations},
             "spec": {"terminationGracePeriodSeconds": 1, "containers": [
-                {"name": "caller", "image": "lateen/load", "command": ["sleep", "infinity"]},
+                {"name": "caller", "image": image, "command": ["sleep", "infinity"]},
             ]},
         }))?;
         pods.create(&PostParams::default(), &pod).await?;

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use e2e::{Cluster, Space, eventually, mesh::PATIENCE};
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::{api::apps::v1::Deployment, jiff::Timestamp};
 use kube::{
     Api,
     api::{Patch, PatchParams},
@@ -14,10 +14,14 @@ use serde_json::json;
 
 /// How many times the routes change.
 const CHANGES: u32 = 100;
-/// How long requests are sent: longer than all that is done meanwhile.
-const SECONDS: &str = "75";
+/// Requests are sent until this file is there ..
+const DONE: &str = "/tmp/done";
+/// .. or all patience is at its end.
+const SECONDS: &str = "300";
 /// 200 a second are wished; a busy machine may manage fewer, but not as few as this in all.
 const FEWEST: u64 = 3_000;
+/// A pod that was replaced is gone after this time.
+const FAREWELL: Duration = Duration::from_secs(15);
 
 #[tokio::test]
 async fn no_request_is_lost() -> Result<()> {
@@ -36,24 +40,44 @@ async fn no_request_is_lost() -> Result<()> {
                 "0",
                 "--seconds",
                 SECONDS,
-                // Details and reviews are both in the page.
+                "--until",
+                DONE,
+                // Details and reviews are both in the page; its own text names the author, but not the publisher.
                 "--expect",
-                "William Shakespeare",
+                "PublisherA",
                 "--expect",
                 "Reviewer1",
             ]);
-            let (tally, disturbed) = tokio::join!(load, disturb(&space));
+            let mut diary = Diary::default();
+            let (tally, disturbed) = tokio::join!(load, async {
+                let disturbed = disturb(&space, &mut diary).await;
+                caller.exec("caller", &["touch", DONE]).await?;
+                disturbed
+            });
             disturbed?;
             let tally = tally?;
             ensure!(tally.sent > FEWEST, "too few requests to judge by: {tally:?}");
-            tally.all_good()
+            let Err(lost) = tally.all_good() else { return Ok(()) };
+            let (deeds, troubles) = (diary.0.join("\n"), space.troubles().await);
+            Err(anyhow!("{lost}\nwhat was done:\n{deeds}\nwhat the sidecars say:{troubles}"))
         })
         .await
 }
 
+/// What was done when, by the clock that the sidecars' logs go by.
+#[derive(Default)]
+struct Diary(Vec<String>);
+
+impl Diary {
+    fn note(&mut self, deed: &str) {
+        self.0.push(format!("{} {deed}", Timestamp::now()));
+    }
+}
+
 /// All that may happen to a mesh on a bad day.
-async fn disturb(space: &Space) -> Result<()> {
+async fn disturb(space: &Space, diary: &mut Diary) -> Result<()> {
     tokio::time::sleep(Duration::from_secs(2)).await;
+    diary.note("the first change of routes");
     for change in 0..CHANGES {
         let weight = change % 100;
         let to = |subset: &str, weight| json!({"destination": {"host": "reviews", "subset": subset}, "weight": weight});
@@ -64,19 +88,23 @@ async fn disturb(space: &Space) -> Result<()> {
         space.apply_text(&object.to_string())?;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    diary.note("the last change of routes");
     let system = Api::<Deployment>::namespaced(space.cluster.client.clone(), "istio-system");
     for name in ["pilot", "galley", "ca"] {
-        restart(&system, name).await?;
+        restart(&system, name, diary).await?;
     }
     let own = space.api::<Deployment>();
     for name in ["reviews-v1", "reviews-v3"] {
-        restart(&own, name).await?;
+        restart(&own, name, diary).await?;
     }
+    // What ends may take some with it to the last.
+    tokio::time::sleep(FAREWELL).await;
     Ok(())
 }
 
 /// `kubectl rollout restart`, and the wait for its end.
-async fn restart(deployments: &Api<Deployment>, name: &str) -> Result<()> {
+async fn restart(deployments: &Api<Deployment>, name: &str, diary: &mut Diary) -> Result<()> {
+    diary.note(&format!("restart of {name}"));
     let now = format!("{:016x}", rand::random::<u64>());
     let annotation = json!({"kubectl.kubernetes.io/restartedAt": now});
     let patch = json!({"spec": {"template": {"metadata": {"annotations": annotation}}}});
@@ -91,5 +119,7 @@ async fn restart(deployments: &Api<Deployment>, name: &str) -> Result<()> {
         Ok(done.then_some(()))
     })
     .await
-    .with_context(|| format!("restart of {name}"))
+    .with_context(|| format!("restart of {name}"))?;
+    diary.note(&format!("{name} is restarted"));
+    Ok(())
 }

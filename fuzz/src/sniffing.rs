@@ -33,6 +33,10 @@ type Hello = (Option<Box<str>>, Vec<Box<str>>);
 
 /// What rustls reads.
 fn judge(bytes: &[u8]) -> Option<Hello> {
+    // rustls lets the first record be of SSL 2 too, which no client sends.
+    if bytes.get(1) != Some(&3) {
+        return None;
+    }
     let mut acceptor = Acceptor::default();
     let mut rest = bytes;
     while !rest.is_empty() {

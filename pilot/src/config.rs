@@ -41,7 +41,7 @@ pub struct Config {
     #[arg(long, env = "PILOT_DEBOUNCE_AFTER_MS", default_value_t = 100, value_name = "MS")]
     pub debounce_after: u64,
     /// No change waits longer than so many milliseconds.
-    #[arg(long, env = "PILOT_DEBOUNCE_MAX_MS", default_value_t = 10_000, value_name = "MS")]
+    #[arg(long, env = "PILOT_DEBOUNCE_MAX_MS", default_value_t = 1_000, value_name = "MS")]
     pub debounce_max: u64,
     /// How it logs.
     #[command(flatten)]

@@ -3,6 +3,9 @@
 use std::time::{Duration, Instant};
 
 /// The times of a debounce; Istio's `PILOT_DEBOUNCE_AFTER` and `PILOT_DEBOUNCE_MAX`.
+///
+/// Istio lets a change wait for ten seconds. A pod that ends serves on for five: a proxy that hears of its end later than
+/// that loses requests, however much else changes meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
     /// After silence, changes that belong together are waited for this long.
@@ -15,7 +18,7 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { gather: Duration::from_millis(10), quiet: Duration::from_millis(100), most: Duration::from_secs(10) }
+        Self { gather: Duration::from_millis(10), quiet: Duration::from_millis(100), most: Duration::from_secs(1) }
     }
 }
 

@@ -105,6 +105,8 @@ impl Plane {
             logs: Logs::default(),
         });
         let control = control::start(shared.clone(), settings.control, dial, node).await?;
+        let (admin, health, prometheus) = (control.admin, control.health, control.prometheus);
+        tracing::info!(%admin, %health, %prometheus, workers = settings.workers, "the data plane starts");
         let workers = (0..settings.workers.max(1)).map(|number| worker::start(shared.clone(), number));
         Ok(Self { workers: workers.collect::<Result<_, _>>()?, shared, _control: control })
     }

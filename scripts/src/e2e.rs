@@ -1,7 +1,9 @@
-//! `cargo xtask e2e`: the promises, on an instance of their own that is gone afterwards.
+//! `cargo xtask e2e`: the promises, on an instance of their own that is gone afterwards, or on a cluster that is there.
 
-use anyhow::Result;
-use clap::Args;
+use std::{env, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
 use xshell::{Shell, cmd};
 
 use crate::{
@@ -14,9 +16,31 @@ use crate::{
 /// Instances of this task begin with this; the process that made them follows.
 const PREFIX: &str = "e2e-";
 
+/// The promises that tell of the mesh alone, and need nothing of localkube's own.
+const OF_THE_MESH: &[&str] = &["hops", "injection", "no_request_lost", "protocols", "refusals", "weighted_routing"];
+
+/// The promises by which stock Envoy judges the control plane.
+const OF_THE_CONTROL_PLANE: &[&str] = &["injection", "no_request_lost", "protocols", "refusals", "weighted_routing"];
+
+/// Where the promises are tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Stage {
+    /// An instance of localkube.
+    #[default]
+    Localkube,
+    /// The current context of KUBECONFIG. The mesh is installed there unless it is, and stays; only its own promises are
+    /// tried. The nodes must know the images `lateen/*`.
+    Current,
+    /// A cluster of kind.
+    Kind,
+}
+
 /// Options of `cargo xtask e2e`.
 #[derive(Args, Debug, Default)]
 pub(crate) struct E2e {
+    /// Where to try them.
+    #[arg(long, value_enum, default_value_t)]
+    cluster: Stage,
     /// Also run what takes longer than a minute by nature.
     #[arg(long)]
     long: bool,
@@ -26,31 +50,77 @@ pub(crate) struct E2e {
     /// Only tests whose name contains this.
     #[arg(long)]
     filter: Option<String>,
+    /// Only these files of tests; empty: all.
+    #[arg(skip)]
+    only: &'static [&'static str],
+}
+
+impl E2e {
+    /// Those that judge the control plane, with stock Envoy beside the applications.
+    pub(crate) fn by_envoy() -> Self {
+        Self { data_plane: DataPlane::Envoy, only: OF_THE_CONTROL_PLANE, ..Self::default() }
+    }
+}
+
+/// Runs the suite.
+pub(crate) fn run(sh: &Shell, args: &E2e) -> Result<()> {
+    match args.cluster {
+        Stage::Localkube => on_localkube(sh, args),
+        Stage::Current => on_current(sh, args),
+        Stage::Kind => bail!("{}", lack_for_kind(packages::is_installed)),
+    }
+}
+
+/// Why there is no cluster of kind to try the promises on.
+fn lack_for_kind(is_installed: impl Fn(&str) -> bool) -> String {
+    let missing: Vec<&str> = ["docker", "kind"].into_iter().filter(|program| !is_installed(program)).collect();
+    if missing.is_empty() {
+        "docker and kind are here, but images are not built for them yet: load the images `lateen/*` into a cluster of \
+         kind by hand, and use --cluster current"
+            .to_owned()
+    } else {
+        format!("a cluster of kind needs {}, not found in PATH", missing.join(" and "))
+    }
 }
 
 /// Starts an instance with the mesh on it, runs the suite, ends it, and looks for what was left behind.
-pub(crate) fn run(sh: &Shell, args: &E2e) -> Result<()> {
+fn on_localkube(sh: &Shell, args: &E2e) -> Result<()> {
     packages::ensure(sh, &[packages::CLUSTER, packages::E2E].concat())?;
     let programs = build::workspace(sh, Profile::Dev)?;
     let cluster = Localkube::new(&programs, &format!("{PREFIX}{}", std::process::id()));
     cluster.sweep(sh, PREFIX)?;
     let options = [vec!["--quiet".to_owned()], args.data_plane.options(sh)?].concat();
-    let tested = cluster
-        .up(sh, &options)
-        .and_then(|()| mesh::install(sh, &programs, &cluster, args.data_plane))
-        .and_then(|()| suite(sh, &cluster, args));
+    let tested = cluster.up(sh, &options).and_then(|()| {
+        let kubeconfig = cluster.kubeconfig(sh)?;
+        mesh::install(sh, &programs, &kubeconfig, args.data_plane)?;
+        let own = [
+            ("LOCALKUBE_NAME", cluster.name().to_owned()),
+            ("LOCALKUBE_PROGRAM", cluster.program().display().to_string()),
+        ];
+        suite(sh, args, kubeconfig, &own)
+    });
     let down = cluster.down(sh);
     tested?;
     down?;
     cluster.check_gone()
 }
 
-fn suite(sh: &Shell, cluster: &Localkube, args: &E2e) -> Result<()> {
+/// Installs the mesh where there is none, and runs its promises.
+fn on_current(sh: &Shell, args: &E2e) -> Result<()> {
+    let programs = build::workspace(sh, Profile::Dev)?;
+    let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".kube/config"));
+    let kubeconfig = env::var_os("KUBECONFIG").map(PathBuf::from).or_else(home).context("KUBECONFIG is not set")?;
+    let kubeconfig = kubeconfig.display().to_string();
+    if !mesh::is_installed(sh, &kubeconfig) {
+        mesh::install(sh, &programs, &kubeconfig, args.data_plane)?;
+    }
+    suite(sh, &E2e { only: OF_THE_MESH, filter: args.filter.clone(), ..*args }, kubeconfig, &[])
+}
+
+fn suite(sh: &Shell, args: &E2e, kubeconfig: String, more: &[(&str, String)]) -> Result<()> {
     let cargo = cargo();
     let environment = [
-        ("LOCALKUBE_KUBECONFIG", cluster.kubeconfig(sh)?),
-        ("LOCALKUBE_NAME", cluster.name().to_owned()),
-        ("LOCALKUBE_PROGRAM", cluster.program().display().to_string()),
+        ("LOCALKUBE_KUBECONFIG", kubeconfig),
         ("LATEEN_E2E_LONG", args.long.to_string()),
         ("LATEEN_DATA_PLANE", args.data_plane.name().to_owned()),
         // A promise that is broken is told by its causes; a backtrace would bury them.
@@ -59,9 +129,21 @@ fn suite(sh: &Shell, cluster: &Localkube, args: &E2e) -> Result<()> {
     let filter = args.filter.as_deref();
     // The whole workspace is selected, as in the build, and narrowed by filter: see `build::workspace`.
     let run = if packages::is_installed("cargo-nextest") {
-        cmd!(sh, "{cargo} nextest run --workspace --all-targets --locked -E package(e2e) {filter...}")
+        let which = nextest_filter(args.only);
+        cmd!(sh, "{cargo} nextest run --workspace --all-targets --locked -E {which} {filter...}")
     } else {
-        cmd!(sh, "{cargo} test --workspace --locked --test * -- {filter...}")
+        let which = if args.only.is_empty() { &["*"] } else { args.only };
+        let which = which.iter().flat_map(|file| ["--test", file]);
+        cmd!(sh, "{cargo} test --workspace --locked {which...} -- {filter...}")
     };
-    Ok(run.envs(environment).run()?)
+    Ok(run.envs(environment).envs(more.iter().cloned()).run()?)
 }
+
+/// The promises of these files; of all, when none is named.
+fn nextest_filter(only: &[&str]) -> String {
+    let files: Vec<String> = only.iter().map(|file| format!("binary(={file})")).collect();
+    if files.is_empty() { "package(e2e)".to_owned() } else { format!("package(e2e) and ({})", files.join(" or ")) }
+}
+
+#[cfg(test)]
+mod tests;

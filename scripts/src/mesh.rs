@@ -6,15 +6,15 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use xshell::{Shell, cmd};
 
-use crate::{envoy, localkube::Localkube};
+use crate::envoy;
 
 /// What runs beside the applications.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DataPlane {
     /// Our proxy.
+    #[default]
     Lateen,
     /// Stock Envoy, driven by our pilot.
-    #[default]
     Envoy,
 }
 
@@ -39,10 +39,15 @@ impl DataPlane {
     }
 }
 
+/// Whether the mesh is on a cluster already.
+pub(crate) fn is_installed(sh: &Shell, kubeconfig: &str) -> bool {
+    let found = cmd!(sh, "kubectl --kubeconfig {kubeconfig} get deployment pilot --namespace istio-system");
+    found.quiet().ignore_stdout().ignore_stderr().run().is_ok()
+}
+
 /// Installs the mesh with `lateenctl`, as a user would.
-pub(crate) fn install(sh: &Shell, programs: &Path, cluster: &Localkube, data_plane: DataPlane) -> Result<()> {
+pub(crate) fn install(sh: &Shell, programs: &Path, kubeconfig: &str, data_plane: DataPlane) -> Result<()> {
     let lateenctl = programs.join("lateenctl");
-    let kubeconfig = cluster.kubeconfig(sh)?;
     let mut settings = vec!["--set", "meshConfig.accessLogFile=/dev/stdout"];
     if data_plane == DataPlane::Envoy {
         settings.extend(["--set", "meshConfig.defaultConfig.proxyMetadata.LATEEN_DATA_PLANE=envoy"]);

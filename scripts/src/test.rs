@@ -7,7 +7,9 @@ use xshell::{Shell, cmd};
 use crate::{
     bench,
     build::{self, Profile, cargo},
-    demo, e2e, envoy, packages,
+    demo, e2e, envoy,
+    mesh::DataPlane,
+    packages,
     steps::Steps,
     tidy,
 };
@@ -34,6 +36,9 @@ fn run_steps(sh: &Shell, steps: &mut Steps) -> Result<()> {
     steps.run("build", || build::workspace(sh, Profile::Dev))?;
     steps.run("tests", || unit_tests(sh))?;
     steps.run("e2e", || e2e::run(sh, &e2e::E2e::default()))?;
+    if DataPlane::default() != DataPlane::Envoy {
+        steps.run("e2e, by Envoy", || e2e::run(sh, &e2e::E2e::by_envoy()))?;
+    }
     steps.run("demo", || demo::run(sh, &demo::Demo::once()))?;
     steps.run("bench", || bench::run_short(sh))
 }

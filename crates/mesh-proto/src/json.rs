@@ -108,11 +108,12 @@ impl Messages {
             let type_url = text("type_url").and_then(|url| url.as_str().map(str::to_owned)).unwrap_or_default();
             let value = text("value").and_then(|value| value.as_bytes().cloned()).unwrap_or_default();
             match self.pool.get_message_by_name(name_of(&type_url)) {
-                // What cannot be decoded is found where it is written.
-                Some(descriptor) => match DynamicMessage::decode(descriptor, value) {
-                    Ok(inner) => self.packed(&inner, unknown),
-                    Err(_) => {}
-                },
+                Some(descriptor) => {
+                    // What cannot be decoded is found where it is written.
+                    if let Ok(inner) = DynamicMessage::decode(descriptor, value) {
+                        self.packed(&inner, unknown);
+                    }
+                }
                 None => drop(unknown.insert(name_of(&type_url).to_owned())),
             }
             return;

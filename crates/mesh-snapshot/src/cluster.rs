@@ -12,7 +12,7 @@ use mesh_proto::envoy::{
 
 pub use self::{
     http::{HttpOptions, UpstreamProtocol},
-    policy::{Limits, Policy},
+    policy::{Limits, Policy, SlowStart},
 };
 use crate::{
     endpoint::{Assignment, EndpointAddress, host_and_port},
@@ -35,6 +35,8 @@ pub struct ClusterConfig {
     pub connect_timeout: Duration,
     /// How an endpoint is chosen.
     pub policy: Policy,
+    /// How a new endpoint's share grows; none: at once.
+    pub slow_start: Option<SlowStart>,
     /// Below this share of healthy endpoints all are used, in percent.
     pub panic_percent: f64,
     /// Whether localities get shares by their weights.
@@ -130,7 +132,7 @@ impl ClusterConfig {
         let connect_timeout = duration(message.connect_timeout.take()).at("connect_timeout")?;
         let connect_timeout = connect_timeout.unwrap_or(Duration::from_secs(5));
         ensure(!connect_timeout.is_zero(), "connect_timeout", "is zero")?;
-        let policy = Policy::parse(&mut message)?;
+        let (policy, slow_start) = Policy::parse(&mut message)?;
         let (panic_percent, locality_weighted) = parse_common_lb(message.common_lb_config.take())?;
         let limits = Limits::parse(message.circuit_breakers.take()).at("circuit_breakers")?;
         let outlier = message.outlier_detection.take().map(OutlierConfig::parse).transpose().at("outlier_detection")?;
@@ -157,6 +159,7 @@ impl ClusterConfig {
             discovery,
             connect_timeout,
             policy,
+            slow_start,
             panic_percent,
             locality_weighted,
             limits,

@@ -4,8 +4,9 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use mesh_types::Locality;
@@ -40,6 +41,8 @@ pub struct Host {
 /// What outlives snapshots, by cluster and address.
 #[derive(Debug, Default)]
 struct Load {
+    /// The tick when it was first chosen; 0 until then.
+    since: AtomicU64,
     active: AtomicU32,
     outlier: OutlierState,
 }
@@ -48,6 +51,12 @@ impl Host {
     /// How many requests are under way to it.
     pub fn active(&self) -> u32 {
         self.load.active.load(Relaxed)
+    }
+
+    /// How long it has been here.
+    fn age(&self, now: Tick) -> Duration {
+        let first = self.load.since.compare_exchange(0, now.count(), Relaxed, Relaxed);
+        first.map_or_else(|since| now.since(since), |_| Duration::ZERO)
     }
 
     /// Counts a request until the guard is dropped.
@@ -192,18 +201,37 @@ impl Cluster {
             return context.original_destination.map(at);
         }
         let mut context = *context;
-        let mut picked = self.pick_once(&context);
+        let mut picked = self.pick_warm(&mut context);
         for _ in 0..context.avoid {
             match &picked {
                 Some(host) if context.tried.contains(&host.address) => {
                     context.random = context.random.rotate_left(17).wrapping_add(1);
-                    picked = self.pick_once(&context);
+                    picked = self.pick_warm(&mut context);
                 }
                 _ => break,
             }
         }
         picked
     }
+
+    /// Chooses again where the choice fell on an endpoint that is still warming up, more often the younger it is.
+    fn pick_warm(&self, context: &mut PickContext<'_>) -> Option<Arc<Host>> {
+        let picked = self.pick_once(context)?;
+        let Some(slow_start) = &self.config.slow_start else { return Some(picked) };
+        let mut picked = picked;
+        for _ in 0..Self::WARM_CHOICES {
+            let share = slow_start.share(picked.age(context.now));
+            context.random = context.random.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+            if share >= 1.0 || (context.random >> 11) as f64 / ((1_u64 << 53) as f64) < share {
+                break;
+            }
+            picked = self.pick_once(context)?;
+        }
+        Some(picked)
+    }
+
+    /// Where all are cold, one of them is taken after so many choices.
+    const WARM_CHOICES: u32 = 16;
 
     fn pick_once(&self, context: &PickContext<'_>) -> Option<Arc<Host>> {
         let ejected = self.state.ejected.load(Relaxed) > 0;

@@ -46,7 +46,8 @@ mod text;
 pub use self::{
     balance::PickContext,
     cluster::{
-        ClusterConfig, Discovery, DnsFamily, HttpOptions, Keepalive, Limits, Policy, ServiceName, UpstreamProtocol,
+        ClusterConfig, Discovery, DnsFamily, HttpOptions, Keepalive, Limits, Policy, ServiceName, SlowStart,
+        UpstreamProtocol,
     },
     endpoint::{Assignment, Endpoint, EndpointAddress, LocalityEndpoints},
     format::{Fact, Facts, Field, Missing, Template},

@@ -25,6 +25,16 @@ impl Tick {
         Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX - 1) + 1)
     }
 
+    /// How long after an earlier one.
+    pub(crate) fn since(self, earlier: u64) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier))
+    }
+
+    /// As a number that an atomic can hold.
+    pub(crate) fn count(self) -> u64 {
+        self.0
+    }
+
     fn plus(self, time: Duration) -> u64 {
         self.0.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
     }

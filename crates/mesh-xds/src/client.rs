@@ -42,9 +42,10 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Half a second up to ten, as a mesh wants it: short enough for a restart of the server to go unnoticed.
+    /// A tenth of a second up to two seconds, as a mesh wants it. While the server is replaced its Service may lead to the
+    /// old one for a moment; a pod that ends at the same time serves on for five seconds, and all must hear of it by then.
     pub fn new(jitter: impl FnMut() -> f64 + Send + 'static) -> Self {
-        Self { first: Duration::from_millis(500), most: Duration::from_secs(10), jitter: Box::new(jitter) }
+        Self { first: Duration::from_millis(100), most: Duration::from_secs(2), jitter: Box::new(jitter) }
     }
 
     /// The wait after so many failures in a row.

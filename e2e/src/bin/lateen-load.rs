@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     io::Write,
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -42,6 +43,9 @@ struct Options {
     /// The most seconds that it may take.
     #[arg(long, default_value_t = 60.0)]
     seconds: f64,
+    /// Stop when this file is there: whoever disturbs the mesh meanwhile has finished.
+    #[arg(long)]
+    until: Option<PathBuf>,
     /// How many requests are under way at once.
     #[arg(long, short = 'c', default_value_t = 4)]
     concurrency: usize,
@@ -116,7 +120,7 @@ async fn send_all(load: Arc<Load>) {
             tokio::time::sleep_until((load.started + Duration::from_secs_f64(number as f64 / options.rate)).into())
                 .await;
         }
-        if Instant::now() >= end {
+        if Instant::now() >= end || options.until.as_ref().is_some_and(|file| file.exists()) {
             return;
         }
         let sent = Instant::now();

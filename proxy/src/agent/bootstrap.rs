@@ -82,7 +82,11 @@ fn dynamic_resources() -> Value {
             "api_type": "DELTA_GRPC",
             "set_node_on_first_message_only": true,
             "transport_api_version": "V3",
-            "grpc_services": [{ "envoy_grpc": { "cluster_name": "xds-grpc" } }],
+            // By itself Envoy waits up to 30 seconds. A pod that ends serves on for five: by then all must have heard of it.
+            "grpc_services": [{ "envoy_grpc": {
+                "cluster_name": "xds-grpc",
+                "retry_policy": { "retry_back_off": { "base_interval": "0.1s", "max_interval": "2s" } },
+            } }],
         },
     })
 }

@@ -16,13 +16,14 @@ use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::Router;
 use futures::future::BoxFuture;
 use mesh_bootstrap::{Drain, LogHandle, bind, serve};
 use mesh_xds::client::{self, Backoff, Dial, Settings};
+use rustc_hash::FxHashMap;
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinSet};
 
@@ -107,11 +108,30 @@ pub(crate) async fn start(
     let mut tasks = JoinSet::new();
     tasks.spawn(Feed::new(shared.clone(), held.clone(), subscriber).run(events, answers));
 
+    tasks.spawn(forgive(shared.clone()));
     spawn(&mut tasks, "health", health, admin::health(settings.ready.clone()));
     spawn(&mut tasks, "metrics", prometheus, admin::metrics(shared.clone(), settings.began));
     spawn(&mut tasks, "admin", admin, Admin::new(shared, held, settings, node).router());
     let (admin, health, prometheus) = addresses;
     Ok(Control { admin, health, prometheus, _tasks: tasks })
+}
+
+/// Has each cluster forgive its endpoints earlier ejections, once in each of its intervals.
+async fn forgive(shared: Arc<Shared>) {
+    let mut due: FxHashMap<Arc<str>, Instant> = FxHashMap::default();
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (snapshot, now) = (shared.world.current(), Instant::now());
+        due.retain(|name, _| snapshot.cluster(name).is_some());
+        for cluster in snapshot.clusters() {
+            let Some(outlier) = &cluster.config.outlier else { continue };
+            let next = due.entry(cluster.config.name.clone()).or_insert(now + outlier.interval());
+            if *next <= now {
+                *next = now + outlier.interval();
+                cluster.forgive();
+            }
+        }
+    }
 }
 
 /// Says which port it was.

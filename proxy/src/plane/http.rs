@@ -63,7 +63,7 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for LocalExecutor 
 struct HttpConnection {
     worker: Rc<Worker>,
     downstream: Rc<Downstream>,
-    place: RefCell<Place>,
+    place: RefCell<Rc<Place>>,
     stats: Arc<HttpStats>,
     /// Requests under way.
     active: Cell<u32>,
@@ -87,7 +87,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, downstream: Downstream, place: Pl
     let connection = Rc::new(HttpConnection {
         worker: worker.clone(),
         downstream: Rc::new(downstream),
-        place: RefCell::new(place),
+        place: RefCell::new(Rc::new(place)),
         stats,
         active: Cell::new(0),
         rested: Cell::new(Instant::now()),
@@ -168,10 +168,12 @@ impl HttpConnection {
     }
 
     /// Where requests of this connection are handled, asked again whenever the configuration has changed.
-    fn place(&self) -> Place {
+    fn place(&self) -> Rc<Place> {
         if self.place.borrow().generation != self.worker.snapshot().generation {
             match self.downstream.place(&self.worker) {
-                Some(place) if matches!(place.chain.handler, Handler::Http(_)) => drop(self.place.replace(place)),
+                Some(place) if matches!(place.chain.handler, Handler::Http(_)) => {
+                    drop(self.place.replace(Rc::new(place)))
+                }
                 // Its chain is gone: what is under way is answered as it was begun.
                 _ => self.closing.set(true),
             }
@@ -181,7 +183,7 @@ impl HttpConnection {
 
     /// Whether the client is to be told that this connection ends.
     fn is_closing(&self) -> bool {
-        self.closing.get() || *self.worker.shared.life.draining().borrow()
+        self.closing.get() || self.worker.shared.life.is_draining()
     }
 
     /// Waits until the connection has idled for too long, or is too old.

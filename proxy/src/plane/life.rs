@@ -1,6 +1,6 @@
 //! How far the data plane is: not started, at work, draining.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use tokio::sync::watch;
 
@@ -9,6 +9,8 @@ use tokio::sync::watch;
 pub(crate) struct Life {
     workers: AtomicU32,
     draining: watch::Sender<bool>,
+    /// The same, for those who ask before each answer.
+    is_draining: AtomicBool,
     failing_health: watch::Sender<bool>,
 }
 
@@ -25,10 +27,16 @@ impl Life {
 
     /// Listeners are to close gently: connections end after their current request.
     pub(crate) fn drain(&self) {
+        self.is_draining.store(true, Relaxed);
         self.draining.send_replace(true);
     }
 
-    /// Whether that was asked for, and word of it.
+    /// Whether that was asked for.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Relaxed)
+    }
+
+    /// Word of it.
     pub(crate) fn draining(&self) -> watch::Receiver<bool> {
         self.draining.subscribe()
     }

@@ -51,11 +51,6 @@ impl Gauge {
         self.0.fetch_add(more, Relaxed);
     }
 
-    /// From now on it is this.
-    pub(crate) fn set(&self, value: i64) {
-        self.0.store(value, Relaxed);
-    }
-
     /// The value.
     pub(crate) fn get(&self) -> i64 {
         self.0.load(Relaxed)

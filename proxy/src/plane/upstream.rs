@@ -10,12 +10,18 @@ mod lease;
 mod pool;
 mod stream;
 
-use std::{cell::RefCell, net::SocketAddr, rc::Rc, sync::Arc, time::Instant};
+use std::{
+    cell::RefCell,
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use mesh_snapshot::Cluster;
-use rustc_hash::FxHashMap;
+use mesh_snapshot::{Cluster, Discovery};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::pool::HostPool;
 pub(crate) use self::{connect::connect, lease::Lease};
@@ -87,14 +93,28 @@ impl Upstreams {
             let Some(cluster) = snapshot.cluster(name).filter(|c| c.config.version == side.version) else {
                 return false;
             };
-            let idle = cluster.config.http.idle_timeout;
-            side.hosts.borrow_mut().retain(|_, pool| pool.tidy(idle, now) || Rc::strong_count(pool) > 1);
+            side.tidy(cluster, now);
             true
         });
     }
 }
 
 impl ClusterSide {
+    fn tidy(&self, cluster: &Cluster, now: Instant) {
+        let mut hosts = self.hosts.borrow_mut();
+        if hosts.is_empty() {
+            return;
+        }
+        let any = cluster.config.discovery == Discovery::OriginalDestination;
+        let known: FxHashSet<SocketAddr> = cluster.hosts().map(|(_, host)| host.address).collect();
+        let idle = cluster.config.http.idle_timeout;
+        hosts.retain(|address, pool| {
+            let stays = any || known.contains(address);
+            let idle = if stays { idle } else { Some(Duration::ZERO) };
+            pool.tidy(idle, now) || Rc::strong_count(pool) > 1
+        });
+    }
+
     fn pool(self: &Rc<Self>, address: SocketAddr) -> Rc<HostPool> {
         let mut hosts = self.hosts.borrow_mut();
         hosts.entry(address).or_insert_with(|| Rc::new(HostPool::new(address))).clone()

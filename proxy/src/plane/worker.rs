@@ -34,7 +34,8 @@ pub(crate) struct Worker {
     pub(crate) recorder: Recorder,
     pub(crate) log: LogBuffer,
     pub(crate) upstreams: Upstreams,
-    snapshot: RefCell<Arc<Snapshot>>,
+    /// Counted once more by this thread alone, so that requests on several threads do not wait for one count.
+    snapshot: RefCell<Rc<Arc<Snapshot>>>,
     generation: Cell<u64>,
     random: Cell<u64>,
     listening: RefCell<FxHashMap<(Arc<str>, SocketAddr), AbortHandle>>,
@@ -88,7 +89,7 @@ impl Worker {
             recorder: Recorder::new(shared.telemetry.clone()),
             log: shared.logs.buffer(),
             upstreams: Upstreams::default(),
-            snapshot: RefCell::new(shared.world.current()),
+            snapshot: RefCell::new(Rc::new(shared.world.current())),
             generation: Cell::new(shared.world.generation()),
             random: Cell::new(rand::random()),
             listening: RefCell::default(),
@@ -119,10 +120,10 @@ impl Worker {
     }
 
     /// The snapshot in force.
-    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+    pub(crate) fn snapshot(&self) -> Rc<Arc<Snapshot>> {
         let generation = self.shared.world.generation();
         if generation != self.generation.get() {
-            self.snapshot.replace(self.shared.world.current());
+            self.snapshot.replace(Rc::new(self.shared.world.current()));
             self.generation.set(generation);
         }
         self.snapshot.borrow().clone()

@@ -49,9 +49,15 @@ const ROUTER: &[(&str, &str)] = &[
 ];
 /// As kube-proxy asks: NodePorts answer on 127.0.0.1 too.
 const NODE: &[(&str, &str)] = &[("ipv4/conf/all/route_localnet", "1")];
-/// As container runtimes do: low ports for every user.
-const POD: &[(&str, &str)] =
-    &[("ipv4/conf/all/rp_filter", "0"), ("ipv4/conf/default/rp_filter", "0"), ("ipv4/ip_unprivileged_port_start", "0")];
+/// As container runtimes do: low ports for every user. And timestamps that begin at the same time for all peers: a sidecar
+/// takes connections to many addresses at one of its own, where a new one may meet the remains of another (TIME_WAIT); with
+/// a clock of its own for each address, half of such connections would look older than those remains, and be dropped.
+const POD: &[(&str, &str)] = &[
+    ("ipv4/conf/all/rp_filter", "0"),
+    ("ipv4/conf/default/rp_filter", "0"),
+    ("ipv4/ip_unprivileged_port_start", "0"),
+    ("ipv4/tcp_timestamps", "2"),
+];
 
 /// A pod's place in the network.
 #[derive(Clone, Debug)]

@@ -1,8 +1,12 @@
 //! Probes: is a container started, alive, ready? One task each, as long as the container runs.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    fs,
+    time::{Duration, Instant},
+};
 
-use k8s_openapi::api::core::v1::Probe;
+use k8s_openapi::api::core::v1::{Container, Probe};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::handler::{Outcome, Reach};
@@ -112,6 +116,44 @@ pub async fn run(probe: Probe, kind: Kind, reach: Reach, began: Instant, report:
             }
         }
     }
+}
+
+/// How long a program without a readiness probe may take to listen on its ports before it counts as ready all the same.
+const SETTLE: Duration = Duration::from_secs(1);
+/// How often its ports are looked at.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// The TCP ports that a container says it listens on.
+pub fn ports(container: &Container) -> BTreeSet<u16> {
+    let all = container.ports.iter().flatten();
+    let tcp = all.filter(|port| port.protocol.as_deref().unwrap_or("TCP") == "TCP");
+    tcp.filter_map(|port| u16::try_from(port.container_port).ok()).collect()
+}
+
+/// Without a readiness probe a container that runs is ready. A kubelet learns that it runs from its next look at the
+/// runtime, up to a second later; here that is known before the program has begun, and a rollout would end the old pod
+/// while nobody listens in the new one. So the verdict waits for the container's own ports, as long as a kubelet would.
+pub async fn settle(ports: BTreeSet<u16>, pid: u32, report: impl Fn(Report) + Send) {
+    let end = Instant::now() + SETTLE;
+    while Instant::now() < end && !ports.is_subset(&listening(pid)) {
+        tokio::time::sleep(GLANCE).await;
+    }
+    report(Report::Verdict(true));
+}
+
+/// The TCP ports that somebody listens on in the network of a process.
+fn listening(pid: u32) -> BTreeSet<u16> {
+    let tables =
+        ["tcp", "tcp6"].map(|table| fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default());
+    tables.iter().flat_map(|table| table.lines().filter_map(listener)).collect()
+}
+
+/// The port of a line of `/proc/PID/net/tcp`, if it is a listener's: `N: ADDRESS:PORT ADDRESS:PORT 0A ..`.
+fn listener(line: &str) -> Option<u16> {
+    let mut words = line.split_whitespace().skip(1);
+    let (_, port) = words.next()?.rsplit_once(':')?;
+    let is_listening = words.nth(1)? == "0A";
+    u16::from_str_radix(port, 16).ok().filter(|_| is_listening)
 }
 
 async fn attempt(probe: &Probe, reach: &Reach, limit: Duration) -> Outcome {

@@ -1,10 +1,12 @@
 //! How endpoints are chosen, and how much may be asked of them.
 
+use std::time::Duration;
+
 use mesh_proto::envoy::envoy::config::cluster::v3 as pb;
 
 use crate::{
     refusal::{At, Bad},
-    take::{ensure, nothing_left, number},
+    take::{ensure, limit, nothing_left, number},
 };
 
 /// The load balancing policy.
@@ -41,19 +43,22 @@ pub enum Policy {
 }
 
 impl Policy {
-    pub(super) fn parse(message: &mut pb::Cluster) -> Result<Self, Bad> {
+    pub(super) fn parse(message: &mut pb::Cluster) -> Result<(Self, Option<SlowStart>), Bad> {
         use pb::cluster::{LbConfig as C, LbPolicy as P};
         let policy =
             P::try_from(std::mem::take(&mut message.lb_policy)).map_err(|_| Bad::new("lb_policy", "is unknown"))?;
-        Ok(match (policy, message.lb_config.take()) {
+        let mut slow_start = None;
+        let policy = match (policy, message.lb_config.take()) {
             (P::RoundRobin, None) => Self::RoundRobin,
-            (P::RoundRobin, Some(C::RoundRobinLbConfig(config))) => {
+            (P::RoundRobin, Some(C::RoundRobinLbConfig(mut config))) => {
+                slow_start = SlowStart::parse(config.slow_start_config.take()).at("round_robin_lb_config")?;
                 nothing_left(&config).at("round_robin_lb_config")?;
                 Self::RoundRobin
             }
             (P::LeastRequest, None) => Self::LeastRequest { choices: 2 },
             (P::LeastRequest, Some(C::LeastRequestLbConfig(mut config))) => {
                 let choices = number(config.choice_count.take()).unwrap_or(2);
+                slow_start = SlowStart::parse(config.slow_start_config.take()).at("least_request_lb_config")?;
                 nothing_left(&config).at("least_request_lb_config")?;
                 ensure(choices >= 2, "least_request_lb_config.choice_count", "is below 2")?;
                 Self::LeastRequest { choices }
@@ -84,7 +89,8 @@ impl Policy {
             }
             (P::LoadBalancingPolicyConfig, _) => return Err(Bad::new("load_balancing_policy", "is not supported")),
             _ => return Err(Bad::new("lb_config", "belongs to another policy")),
-        })
+        };
+        Ok((policy, slow_start))
     }
 
     const LARGEST_RING: u64 = 8 * 1024 * 1024;
@@ -93,6 +99,35 @@ impl Policy {
     /// Whether callers are kept at one endpoint.
     pub fn is_consistent(self) -> bool {
         matches!(self, Self::RingHash { .. } | Self::Maglev { .. })
+    }
+}
+
+/// How a new endpoint's share grows.
+///
+/// <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/slow_start>
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SlowStart {
+    window: Duration,
+    /// The share that it has at least, of 1.
+    least: f64,
+    aggression: f64,
+}
+
+impl SlowStart {
+    fn parse(message: Option<pb::cluster::SlowStartConfig>) -> Result<Option<Self>, Bad> {
+        let Some(mut message) = message else { return Ok(None) };
+        let window = limit(message.slow_start_window.take()).at("slow_start_config.slow_start_window")?;
+        let aggression = message.aggression.take().map_or(1.0, |value| value.default_value);
+        let least = message.min_weight_percent.take().map_or(10.0, |percent| percent.value) / 100.0;
+        ensure(aggression > 0.0, "slow_start_config.aggression", "is not above zero")?;
+        nothing_left(&message).at("slow_start_config")?;
+        Ok(window.map(|window| Self { window, least, aggression }))
+    }
+
+    /// The share of an endpoint that has been there for so long, of 1.
+    pub(crate) fn share(&self, age: Duration) -> f64 {
+        let part = age.as_secs_f64() / self.window.as_secs_f64();
+        if part >= 1.0 { 1.0 } else { part.powf(1.0 / self.aggression).max(self.least) }
     }
 }
 

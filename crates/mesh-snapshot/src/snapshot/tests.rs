@@ -207,3 +207,37 @@ fn names_become_endpoints_when_dns_answers() {
     let picked = second.cluster("c").unwrap().pick(&context).unwrap();
     assert_eq!(picked.hostname.as_deref(), Some("example.org"));
 }
+
+#[test]
+fn a_new_endpoint_gets_its_share_slowly() {
+    use mesh_proto::envoy::google::protobuf::Duration as Span;
+    let slow = cluster::cluster::SlowStartConfig {
+        slow_start_window: Some(Span { seconds: 100, nanos: 0 }),
+        ..Default::default()
+    };
+    let robin = cluster::cluster::RoundRobinLbConfig { slow_start_config: Some(slow) };
+    let config = cluster::cluster::LbConfig::RoundRobinLbConfig(robin);
+    let mut store = Store::default();
+    store.put(Kind::Cluster, "c", &pack(&cluster::Cluster { lb_config: Some(config), ..eds_cluster("c") })).unwrap();
+    store.put(Kind::Endpoints, "c", &pack(&endpoints("c", &["10.0.0.1"]))).unwrap();
+    let first = store.build(&Snapshot::default());
+    // How many of 1,000 go to the second endpoint.
+    let seconds = |snapshot: &Snapshot, at: u64| {
+        let cluster = snapshot.cluster("c").unwrap();
+        let pick = |n: u64| {
+            let random = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let now = Tick::after(Duration::from_secs(at));
+            let original_destination = None;
+            cluster.pick(&PickContext { now, random, hash: None, original_destination, tried: &[], avoid: 0 })
+        };
+        (0..1000).filter(|n| pick(*n).unwrap().address.to_string() == "10.0.0.2:80").count()
+    };
+    assert_eq!(seconds(&first, 0), 0);
+    store.put(Kind::Endpoints, "c", &pack(&endpoints("c", &["10.0.0.1", "10.0.0.2"]))).unwrap();
+    let second = store.build(&first);
+    // The first endpoint has been there for its whole time by now. A tenth of a share is 1 in 11.
+    for (at, expected) in [(200, 91), (250, 333), (301, 500)] {
+        let found = seconds(&second, at);
+        assert!(found.abs_diff(expected) < 50, "{found} of 1000 at {at}, not {expected}");
+    }
+}

@@ -40,7 +40,7 @@ pub(super) fn read(bytes: &[u8]) -> Form<ClientHello> {
                 return parse(body).map_or(Form::Not, Form::Is);
             }
         }
-        match fragment(rest) {
+        match fragment(rest, message.is_empty()) {
             Form::Is((fragment, behind)) => {
                 message.extend_from_slice(fragment);
                 rest = behind;
@@ -51,9 +51,11 @@ pub(super) fn read(bytes: &[u8]) -> Form<ClientHello> {
     }
 }
 
-/// What the first record holds, as far as it came, and what stands behind it.
-fn fragment(bytes: &[u8]) -> Form<(&[u8], &[u8])> {
-    if bytes.first().is_some_and(|kind| *kind != HANDSHAKE_RECORD) || bytes.get(1).is_some_and(|major| *major != 3) {
+/// What the next record holds, as far as it came, and what stands behind it. The version of a record says nothing, but in
+/// the very first bytes it tells TLS from the rest.
+fn fragment(bytes: &[u8], is_first: bool) -> Form<(&[u8], &[u8])> {
+    let other = |at: usize, wanted: u8| bytes.get(at).is_some_and(|byte| *byte != wanted);
+    if other(0, HANDSHAKE_RECORD) || is_first && other(1, 3) {
         return Form::Not;
     }
     let Some((&[_, _, _, high, low], body)) = bytes.split_first_chunk::<RECORD_HEADER>() else { return Form::Open };
@@ -93,19 +95,20 @@ fn parse(body: &[u8]) -> Option<ClientHello> {
     Some(hello)
 }
 
-/// The first host name in the list. One that is no host name is none: whoever ends the TLS has to judge it.
+/// The first host name in the list; what stands behind it is not read, as rustls does not. One that is no host name is
+/// none: whoever ends the TLS has to judge it.
 fn server_name(list: &[u8]) -> Option<Option<Box<str>>> {
     let mut reader = Reader(list);
-    let mut found = None;
     while !reader.0.is_empty() {
         let kind = *reader.take(1)?.first()?;
         let name = reader.long()?;
-        let plain = !name.is_empty() && name.len() <= 255 && name.iter().all(u8::is_ascii_graphic);
-        if kind == HOST_NAME && plain && found.is_none() {
-            found = std::str::from_utf8(name).ok().map(|name| name.to_ascii_lowercase().into());
+        if kind == HOST_NAME {
+            let plain = !name.is_empty() && name.len() <= 255 && name.iter().all(u8::is_ascii_graphic);
+            let text = std::str::from_utf8(name).ok().filter(|_| plain);
+            return Some(text.map(|name| name.to_ascii_lowercase().into()));
         }
     }
-    Some(found)
+    Some(None)
 }
 
 fn protocols(list: &[u8]) -> Option<Vec<Box<str>>> {

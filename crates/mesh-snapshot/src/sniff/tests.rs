@@ -104,6 +104,8 @@ fn a_hello_tells_its_name_and_protocols() {
         (vec![name_extension("a b")], tls(None, &[])),
         (vec![name_extension("")], tls(None, &[])),
         (vec![name_extension(&"a".repeat(256))], tls(None, &[])),
+        (vec![extension(0, &[0, 5, 0, 0, 1, b'a', 9])], tls(Some("a"), &[])),
+        (vec![extension(0, &[0, 8, 1, 0, 1, b'x', 0, 0, 1, b'a'])], tls(Some("a"), &[])),
         (vec![extension(0, &[])], Sniffed::Raw),
         (vec![extension(0, &[0, 9, 0])], Sniffed::Raw),
         (vec![extension(16, &[0, 2, 9, 9])], Sniffed::Raw),
@@ -141,6 +143,13 @@ fn other_records_are_no_hello() {
     for (bytes, after) in cases {
         assert_eq!(drip(&bytes, BOTH), (Sniffed::Raw, after), "{bytes:?}");
     }
+}
+
+#[test]
+fn only_the_first_records_version_counts() {
+    let mut bytes = records(&hello(&[name_extension("a")], 0), 40);
+    bytes[46] = 0;
+    assert_eq!(sniff(&bytes, BOTH), tls(Some("a"), &[]));
 }
 
 #[test]

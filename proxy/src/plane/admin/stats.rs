@@ -1,6 +1,6 @@
 //! Statistics: Envoy's names, and Istio's metrics for Prometheus.
 
-use std::{fmt::Write, time::Instant};
+use std::{collections::BTreeMap, fmt::Write, time::Instant};
 
 use axum::{
     Json,
@@ -13,7 +13,7 @@ use regex::Regex;
 use serde_json::json;
 
 use super::{Admin, server::resident};
-use crate::plane::Shared;
+use crate::plane::{Shared, stats::escaped};
 
 /// The form of metrics.
 pub(super) const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -68,9 +68,19 @@ pub(super) fn prometheus(shared: &Shared, began: Instant) -> String {
     ] {
         let _infallible = writeln!(text, "# TYPE envoy_{name} gauge\nenvoy_{name}{{}} {value}");
     }
+    let mut families: BTreeMap<String, String> = BTreeMap::new();
     memberships(shared, began, &mut |cluster, kind, value| {
-        let _infallible = writeln!(text, "envoy_cluster_membership_{kind}{{cluster_name=\"{cluster}\"}} {value}");
+        let family = families.entry(kind.to_owned()).or_default();
+        let cluster = escaped(cluster);
+        let _infallible = writeln!(family, "envoy_cluster_membership_{kind}{{cluster_name=\"{cluster}\"}} {value}");
     });
+    for (kind, lines) in families {
+        let _infallible = write!(text, "# TYPE envoy_cluster_membership_{kind} gauge\n{lines}");
+    }
+    let lost = shared.logs.lost();
+    let name = "istio_proxy_access_log_lines_lost_total";
+    let _infallible =
+        writeln!(text, "# HELP {name} Lines that could not be written\n# TYPE {name} counter\n{name} {lost}");
     text
 }
 

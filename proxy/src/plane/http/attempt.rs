@@ -191,13 +191,14 @@ impl Ended {
     }
 
     /// The answer, or what is said in its place.
-    pub(super) fn into_answer(self) -> Result<Box<Answer>, Reply> {
+    pub(super) fn into_answer(self) -> Result<Box<Answer>, Box<Reply>> {
         const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
         const LATE: StatusCode = StatusCode::GATEWAY_TIMEOUT;
-        let reply = |status, flags, details, body: &'static str| Err(Reply::new(status, flags, details).body(body));
+        let reply =
+            |status, flags, details, body: &'static str| Err(Box::new(Reply::new(status, flags, details).body(body)));
         match self {
             Self::Answered(answer) => Ok(answer),
-            Self::Failed(Failure::Overflow, _) => Err(overflow()),
+            Self::Failed(Failure::Overflow, _) => Err(Box::new(overflow())),
             Self::Failed(Failure::Connect { late: false, .. }, _) => reply(
                 UNAVAILABLE,
                 Flags::UPSTREAM_FAILURE,

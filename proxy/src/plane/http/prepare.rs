@@ -79,11 +79,11 @@ impl Prepared {
 }
 
 /// Reads the head and takes away what ends here.
-pub(super) fn prepare(worker: &Worker, manager: &HttpManager, parts: &mut Parts) -> Result<Prepared, Reply> {
+pub(super) fn prepare(worker: &Worker, manager: &HttpManager, parts: &mut Parts) -> Result<Prepared, Box<Reply>> {
     if parts.version == Version::HTTP_10 && !manager.http10 {
-        return Err(Reply::new(StatusCode::UPGRADE_REQUIRED, Flags::default(), "low_version"));
+        return Err(Box::new(Reply::new(StatusCode::UPGRADE_REQUIRED, Flags::default(), "low_version")));
     }
-    let bad = |details| Reply::new(StatusCode::BAD_REQUEST, Flags::DOWNSTREAM_PROTOCOL, details);
+    let bad = |details| Box::new(Reply::new(StatusCode::BAD_REQUEST, Flags::DOWNSTREAM_PROTOCOL, details));
     let authority = authority(parts);
     if authority.is_none() && parts.version != Version::HTTP_10 {
         return Err(bad("missing_host_header"));
@@ -117,7 +117,12 @@ pub(super) fn prepare(worker: &Worker, manager: &HttpManager, parts: &mut Parts)
 fn authority(parts: &Parts) -> Option<HeaderValue> {
     match parts.uri.authority() {
         Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
-        None => parts.headers.get(header::HOST).filter(|host| host.to_str().is_ok()).cloned(),
+        None => {
+            let mut hosts = parts.headers.get_all(header::HOST).iter();
+            let host = hosts.next().filter(|host| host.to_str().is_ok()).cloned();
+            // Two hosts would be understood in two ways (RFC 9112, 3.2).
+            host.filter(|_| hosts.next().is_none())
+        }
     }
 }
 
@@ -129,6 +134,10 @@ pub(super) fn clean(headers: &mut HeaderMap) {
         for name in named.filter(|name| !name.eq_ignore_ascii_case("te")) {
             headers.remove(name);
         }
+    }
+    // The length of a body that came in chunks is what its chunks say (RFC 9112, 6.3).
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
     }
     for name in HOP_BY_HOP {
         headers.remove(*name);

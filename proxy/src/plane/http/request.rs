@@ -62,8 +62,7 @@ pub(super) async fn answer(connection: &Rc<HttpConnection>, mut request: Request
 
     let head = prepared.head(&parts);
     record.grpc = head.is_grpc();
-    let table = snapshot.routes(manager).cloned();
-    let Some(routed) = table.as_ref().and_then(|table| table.route(&head, worker.random())) else {
+    let Some(routed) = snapshot.routes(manager).and_then(|table| table.route(&head, worker.random())) else {
         return Reply::new(StatusCode::NOT_FOUND, Flags::NO_ROUTE, "route_not_found").send(connection, record);
     };
     record.keep_route(&routed.virtual_host.name, &routed.route.name);

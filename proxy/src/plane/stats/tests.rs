@@ -22,7 +22,7 @@ fn some() -> Stats {
     stats.http(&"outbound_0.0.0.0_9080;".into()).downstream_rq_xx[1].inc();
     stats.server.cds_update_success.inc();
     stats.server.lds_update_rejected.add(4);
-    stats.server.control_plane_connected_state.set(1);
+    stats.server.control_plane_connected_state.add(1);
     stats
 }
 

@@ -116,6 +116,8 @@ async fn old_and_odd_clients_are_served() {
     assert!(absolute.contains("GET /x HTTP/1.1") && absolute.contains("host: other\n"), "{absolute}");
     let no_host = talk(&rig, "GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await;
     assert!(no_host.starts_with("HTTP/1.1 400 "), "{no_host}");
+    let two_hosts = talk(&rig, "GET / HTTP/1.1\r\nhost: test\r\nhost: other\r\nconnection: close\r\n\r\n").await;
+    assert!(two_hosts.starts_with("HTTP/1.1 400 "), "{two_hosts}");
     let chunks = "POST / HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
     let chunked = talk(&rig, &format!("{chunks}3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")).await;
     assert!(chunked.contains("\n\nabcde"), "{chunked}");

@@ -126,15 +126,13 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    pub(super) trailers: Option<HeaderMap>,
 }
 
 impl Answer {
     async fn read(response: Response<Incoming>) -> Self {
         let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap();
-        let trailers = body.trailers().cloned();
-        Self { status: parts.status, headers: parts.headers, body: body.to_bytes(), trailers }
+        let body = body.collect().await.unwrap().to_bytes();
+        Self { status: parts.status, headers: parts.headers, body }
     }
 
     pub(super) fn header(&self, name: &str) -> &str {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use http::Request;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::TokioIo;
 use mesh_snapshot::{Cluster, Permit, Resource};
 use tokio::{
@@ -119,12 +119,7 @@ impl HostPool {
                     let local = connection.local;
                     return Ok(Sent { response, lease: Lease::http1(self, connection, local) });
                 }
-                Err(mut error) => match error.take_message() {
-                    // It was over before anything of the request was written: another one, and nobody notices.
-                    Some(unsent) if reused => request = unsent,
-                    Some(_) => return Err(Failure::Reset { request_sent: false }),
-                    None => return Err(failure(error.error())),
-                },
+                Err(error) => request = unsent(error, reused)?,
             }
         }
     }
@@ -154,11 +149,7 @@ impl HostPool {
             let lease = Lease::http2(&self, &connection, connection.local);
             match connection.sender.clone().try_send_request(request).await {
                 Ok(response) => return Ok(Sent { response, lease }),
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) if reused => request = unsent,
-                    Some(_) => return Err(Failure::Reset { request_sent: false }),
-                    None => return Err(failure(error.error())),
-                },
+                Err(error) => request = unsent(error, reused)?,
             }
         }
     }
@@ -305,6 +296,16 @@ impl HostPool {
         });
         let response = sender.send_request(request).await.map_err(|error| failure(&error))?;
         Ok(Sent { response, lease: Lease::own(sender, local) })
+    }
+}
+
+/// The request again, if its connection had served before and was over before anything of it was written: it can be sent
+/// by another one, and nobody notices.
+fn unsent(mut error: TrySendError<Request<Body>>, reused: bool) -> Result<Request<Body>, Failure> {
+    match error.take_message() {
+        Some(request) if reused => Ok(request),
+        Some(_) => Err(Failure::Reset { request_sent: false }),
+        None => Err(failure(error.error())),
     }
 }
 

@@ -163,13 +163,18 @@ impl Task {
                 Kind::Liveness => &spec.liveness_probe,
                 Kind::Readiness => &spec.readiness_probe,
             };
-            let Some(wish) = wish.clone() else { continue };
             let (tell, name) = (self.tell.clone(), name.to_owned());
             let report = move |report| {
                 // The task may have ended; then nobody wants to know.
                 tell.send(Note::Probed { name: name.clone(), attempt, kind, report }).unwrap_or_default();
             };
-            let task = tokio::spawn(probe::run(wish, kind, reach.clone(), began, report));
+            let task = match wish.clone() {
+                Some(wish) => tokio::spawn(probe::run(wish, kind, reach.clone(), began, report)),
+                None if kind == Kind::Readiness && !probe::ports(spec).is_empty() => {
+                    tokio::spawn(probe::settle(probe::ports(spec), reach.container.pid(), report))
+                }
+                None => continue,
+            };
             slot.probes.push(task.abort_handle());
         }
     }

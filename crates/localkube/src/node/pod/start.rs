@@ -22,7 +22,7 @@ use crate::{
         handler::{Outcome, Reach},
         images::{ImageError, Program},
         netfiles,
-        probe::Kind,
+        probe::{self, Kind},
         runtime::{Container, ContainerSpec, Mount},
         security::{full_name, rights},
         status::{State, now},
@@ -320,7 +320,7 @@ impl Task {
                 seen.last = Some(end);
             }
             seen.started = spec.startup_probe.is_none();
-            seen.ready = spec.readiness_probe.is_none();
+            seen.ready = spec.readiness_probe.is_none() && probe::ports(spec).is_empty();
         });
         let kinds: &[Kind] =
             if spec.startup_probe.is_some() { &[Kind::Startup] } else { &[Kind::Liveness, Kind::Readiness] };

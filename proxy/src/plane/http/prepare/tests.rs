@@ -13,6 +13,7 @@ fn headers_of_one_connection_end_here() {
         ("x-own", "1"),
         ("te", "trailers, deflate"),
         ("transfer-encoding", "chunked"),
+        ("content-length", "5"),
         ("expect", "100-continue"),
         ("proxy-connection", "keep-alive"),
         ("accept", "*/*"),
