@@ -221,6 +221,9 @@ async fn readiness_needs_a_world_and_workers() {
     assert_eq!(ask("GET", scene.control.admin, "/ready").await, (503, "DRAINING\n".to_owned()));
     scene.post("/healthcheck/ok").await;
     assert_eq!(scene.get("/ready").await, "LIVE\n");
+    assert_eq!(scene.post("/reset_counters").await, (200, "OK\n".to_owned()));
+    let stats = scene.get("/stats?filter=lds%7Cconnected_state").await;
+    assert!(stats.contains("lds.update_success: 0\n") && stats.contains("connected_state: 1\n"), "{stats}");
 }
 
 #[tokio::test]
