@@ -28,6 +28,8 @@ mod record;
 mod stats;
 mod tcp;
 mod telemetry;
+#[cfg(test)]
+mod testing;
 mod upstream;
 mod worker;
 mod world;

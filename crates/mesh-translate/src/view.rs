@@ -31,8 +31,6 @@ pub struct ProxyView {
     pub dns_domain: String,
     /// Ports of the services that it belongs to; older services first, each pair of service and port once.
     pub own: Vec<OwnPort>,
-    /// Answer HTTP/1.0 (metadata `HTTP10`).
-    pub http10: bool,
     /// Idle time after which connections of clients are closed (metadata `IDLE_TIMEOUT`).
     pub idle_timeout: Option<Duration>,
 }
@@ -73,10 +71,6 @@ fn metadata_labels(node: &core::Node, key: &str) -> Option<Labels> {
         _ => None,
     });
     Some(texts.collect())
-}
-
-fn truthy(text: &str) -> bool {
-    matches!(text, "true" | "1" | "TRUE" | "True")
 }
 
 fn go_duration(text: &str) -> Option<Duration> {
@@ -124,7 +118,6 @@ impl ProxyView {
             locality: sent.filter(|l| !l.is_empty()).unwrap_or_else(|| workload.locality.clone()),
             node: workload.node.clone(),
             dns_domain: id.dns_domain,
-            http10: metadata(node, "HTTP10").is_some_and(truthy),
             idle_timeout: metadata(node, "IDLE_TIMEOUT").and_then(go_duration),
         })
     }

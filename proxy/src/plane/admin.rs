@@ -75,6 +75,7 @@ const PAGES: &[(&str, &str)] = &[
     ("/memory", "print current allocation/heap usage"),
     ("/quitquitquit (POST)", "exit the server"),
     ("/ready", "print server state, return 200 if LIVE, otherwise return 503"),
+    ("/reset_counters (POST)", "reset all counters to zero"),
     ("/server_info", "print server version/status information"),
     ("/stats", "print server stats"),
     ("/stats/prometheus", "print server stats in prometheus format"),
@@ -115,8 +116,14 @@ impl Admin {
             .route("/healthcheck/ok", post(async |State(admin): State<Self>| admin.fail_health(false)))
             .route("/drain_listeners", post(drain_listeners))
             .route("/quitquitquit", post(quit))
+            .route("/reset_counters", post(async |State(admin): State<Self>| admin.reset_counters()))
             .fallback(async || (StatusCode::NOT_FOUND, "invalid path. admin commands are:\n".to_owned() + &pages()))
             .with_state(self)
+    }
+
+    fn reset_counters(&self) -> &'static str {
+        self.shared.stats.reset();
+        "OK\n"
     }
 
     fn fail_health(&self, fail: bool) -> &'static str {

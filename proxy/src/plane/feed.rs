@@ -256,6 +256,9 @@ impl Feed {
         if !self.is_published && !is_complete {
             return;
         }
+        if is_complete {
+            self.sweep();
+        }
         if self.is_dirty || !self.is_published {
             let snapshot = self.store.build(&self.shared.world.current());
             if !self.is_published {
@@ -272,9 +275,6 @@ impl Feed {
         if !answers.is_empty() {
             self.shared.names.settle(&answers);
         }
-        if is_complete {
-            self.sweep();
-        }
     }
 
     fn forget_statistics(&mut self) {
@@ -285,7 +285,7 @@ impl Feed {
     }
 
     /// Drops endpoints, routes and addresses that nobody names any more. Only when nothing is awaited: until then, what is
-    /// published may still need them.
+    /// published stays and needs them.
     fn sweep(&mut self) {
         let is_wanted = |kind: Kind, name: &Arc<str>| match kind {
             Kind::Endpoints => self.wanted.endpoints.binary_search(name).is_ok(),

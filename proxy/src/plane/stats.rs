@@ -39,6 +39,11 @@ impl Counter {
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
+
+    /// Counts from 0 again.
+    fn reset(&self) {
+        self.0.store(0, Relaxed);
+    }
 }
 
 /// Rises and falls.
@@ -72,6 +77,10 @@ macro_rules! set {
                 let mut samples = Vec::new();
                 $(self.$field.measure(stringify!($field), &mut samples);)*
                 samples
+            }
+
+            fn reset(&self) {
+                $(self.$field.restart();)*
             }
         }
     };
@@ -184,6 +193,14 @@ impl Stats {
         self.managers.visit("http", f);
     }
 
+    /// Lets all counters count from 0 again; gauges stay.
+    pub(crate) fn reset(&self) {
+        self.server.reset();
+        self.clusters.reset();
+        self.listeners.reset();
+        self.managers.reset();
+    }
+
     /// Appends all in the text format 0.0.4 of Prometheus, under the names that Envoy gives them there.
     pub(crate) fn prometheus(&self, out: &mut String) {
         text::server(&self.server, out);
@@ -215,6 +232,10 @@ impl<S: Set + Default> Registry<S> {
     /// What there is now; the lock is not held while somebody writes.
     fn all(&self) -> Vec<(Arc<str>, Vec<Sample>)> {
         self.lock().iter().map(|(name, set)| (name.clone(), set.samples())).collect()
+    }
+
+    fn reset(&self) {
+        self.lock().values().for_each(|set| set.reset());
     }
 
     fn visit(&self, scope: &str, f: &mut dyn FnMut(&str, u64)) {

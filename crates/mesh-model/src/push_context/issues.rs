@@ -26,6 +26,12 @@ pub(super) fn find(push: &PushContext) -> Vec<Issue> {
         let way_out = "correct the name, export the delegate, or let its matches lie inside the root's".to_owned();
         found.push(Issue { object: origin.object.clone(), path, reason, way_out, severity: Severity::Warning });
     }
+    found.extend(push.routes.unused.iter().map(|object| {
+        let reason =
+            "a VirtualService without hosts is a delegate, and none delegates to it; it does nothing".to_owned();
+        let way_out = "add hosts, or name it as the delegate of a rule that has them".to_owned();
+        warn(&object.meta, "spec.hosts", reason, way_out)
+    }));
     duplicate_hosts(push, &mut found);
     duplicate_subsets(push, &mut found);
     unknown_rule_hosts(push, &mut found);

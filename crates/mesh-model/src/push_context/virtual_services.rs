@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
-    config::{Config, Delegate, ExportScope, Kind, Object, Origin, VirtualService},
+    config::{Config, Delegate, ExportScope, Kind, Meta, Object, Origin, RouteAction, VirtualService},
     delegate::{self, Lost},
     store::Store,
 };
@@ -20,11 +20,13 @@ pub(super) struct Routes {
     public: Vec<Shared>,
     /// Rules that delegation left out: the root, where the rule stands, and why.
     pub(super) lost: Vec<(Shared, Origin, Lost)>,
+    /// Those without hosts that nobody delegates to.
+    pub(super) unused: Vec<Shared>,
 }
 
 impl Routes {
     pub(super) fn build(store: &Store) -> Self {
-        let mut routes = Self::default();
+        let mut routes = Self { unused: unused(store), ..Self::default() };
         for object in store.virtual_services() {
             if !object.spec.binds_mesh() || object.spec.is_delegate() {
                 continue;
@@ -78,4 +80,22 @@ impl Routes {
     pub(super) fn all(&self) -> impl Iterator<Item = &Shared> {
         self.private.values().chain(self.exported.values()).flatten().chain(&self.public)
     }
+}
+
+fn unused(store: &Store) -> Vec<Shared> {
+    let mut named: FxHashSet<Delegate> = FxHashSet::default();
+    let mut delegates = Vec::new();
+    for object in store.virtual_services() {
+        let actions = object.spec.http.iter().map(|rule| &rule.action);
+        named.extend(actions.filter_map(|action| match action {
+            RouteAction::Delegate(name) => Some(name.clone()),
+            _ => None,
+        }));
+        if object.spec.is_delegate() {
+            delegates.push(object);
+        }
+    }
+    let name = |meta: &Meta| Delegate { namespace: meta.namespace.clone(), name: meta.name.clone() };
+    delegates.retain(|object| !named.contains(&name(&object.meta)));
+    delegates
 }

@@ -28,10 +28,7 @@ use crate::{
 };
 
 /// Names of HTTP in the clear that the HTTP inspector finds.
-pub(super) fn plaintext_http(http10: bool) -> Vec<String> {
-    let versions: &[&str] = if http10 { &["http/1.0", "http/1.1", "h2c"] } else { &["http/1.1", "h2c"] };
-    versions.iter().map(|v| (*v).to_owned()).collect()
-}
+const PLAINTEXT_HTTP: [&str; 3] = ["http/1.0", "http/1.1", "h2c"];
 
 /// What a connection must look like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,8 +47,8 @@ pub(super) struct Match {
 
 impl Match {
     /// HTTP in the clear.
-    pub(super) fn http(context: &Context<'_>) -> Self {
-        Self { transport: "raw_buffer", applications: plaintext_http(context.view.http10), ..Self::default() }
+    pub(super) fn http() -> Self {
+        Self { transport: "raw_buffer", applications: PLAINTEXT_HTTP.map(str::to_owned).to_vec(), ..Self::default() }
     }
 
     /// Whether everything matches.

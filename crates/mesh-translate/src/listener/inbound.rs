@@ -66,7 +66,7 @@ fn catch_all(context: &Context<'_>) -> [FilterChain; 3] {
     let http = manager::inbound(context, names::INBOUND_PASSTHROUGH, routes, Protocol::Auto);
     let bytes = chain::tcp(context, names::INBOUND_PASSTHROUGH, Passing::default());
     [
-        chain_of("virtualInbound-catchall-http", &Match::http(context), http, None),
+        chain_of("virtualInbound-catchall-http", &Match::http(), http, None),
         chain_of("virtualInbound", &transport("raw_buffer"), bytes.clone(), None),
         chain_of("virtualInbound", &transport("tls"), bytes, None),
     ]
@@ -88,7 +88,7 @@ fn chains_of(context: &Context<'_>, own: &InboundPort<'_>) -> Vec<FilterChain> {
     };
     match own.protocol {
         Protocol::Auto => {
-            vec![http(Match::http(context)), bytes(transport("raw_buffer")), bytes(transport("tls"))]
+            vec![http(Match::http()), bytes(transport("raw_buffer")), bytes(transport("tls"))]
         }
         p if p.is_http() => vec![http(transport("raw_buffer")), bytes(transport("tls"))],
         _ => vec![bytes(Match::default())],

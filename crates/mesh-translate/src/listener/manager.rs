@@ -73,7 +73,7 @@ fn base(context: &Context<'_>, stat_prefix: &str, protocol: Protocol) -> HttpCon
         common_http_protocol_options: view
             .idle_timeout
             .map(|span| HttpProtocolOptions { idle_timeout: Some(duration(span)), ..Default::default() }),
-        http_protocol_options: view.http10.then(|| Http1ProtocolOptions { accept_http_10: true, ..Default::default() }),
+        http_protocol_options: Some(Http1ProtocolOptions { accept_http_10: true, ..Default::default() }),
         upgrade_configs: vec![UpgradeConfig { upgrade_type: "websocket".to_owned(), ..Default::default() }],
         ..Default::default()
     }

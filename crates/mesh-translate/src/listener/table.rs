@@ -105,7 +105,7 @@ fn build(context: &Context<'_>, bind: &str, port: u16, offer: Offer) -> Listener
     let sniffs = offer.route_table.is_some();
     if let Some(table) = &offer.route_table {
         let http = manager::outbound(context, &format!("outbound_{name}"), table, offer.protocol);
-        listener.filter_chains.push(chain_of("", &Match::http(context), http, None));
+        listener.filter_chains.push(chain_of("", &Match::http(), http, None));
     }
     let (open, closed): (Vec<_>, Vec<_>) = offer.chains.into_iter().partition(|c| c.matching.is_open());
     let by_name = closed.iter().any(|c| !c.matching.server_names.is_empty());

@@ -53,7 +53,7 @@ fn dns_http_shares_the_ports_table() {
         both(&yaml, "a.example.com", 80),
         "outbound|80||a.example.com LOGICAL_DNS LEAST_REQUEST p0w1[a.example.com:8080]
 0.0.0.0_80 0.0.0.0:80 unbound tls_inspector http_inspector
-  raw_buffer http/1.1,h2c → http rds 80
+  raw_buffer http/1.0,http/1.1,h2c → http rds 80
   else → tcp PassthroughCluster   (PassthroughFilterChain)
 "
     );

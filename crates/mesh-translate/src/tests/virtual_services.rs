@@ -376,4 +376,19 @@ spec:
             "/* → outbound|9080||reviews.default.svc.cluster.local".to_owned(),
         ]
     );
+    let about_hosts = |yaml: &str| {
+        let issues = Mesh::bookinfo(yaml).push.issues();
+        let found = issues.iter().filter(|issue| issue.path.as_str() == "spec.hosts").map(ToString::to_string);
+        found.collect::<Vec<_>>()
+    };
+    assert!(about_hosts(&yaml).is_empty());
+    assert_eq!(
+        about_hosts(
+            &yaml.replace("name: leaf, namespace: data}\n  - {match", "name: other, namespace: data}\n  - {match")
+        ),
+        [
+            "VirtualService/data/leaf: spec.hosts: a VirtualService without hosts is a delegate, and none delegates to it; \
+          it does nothing; add hosts, or name it as the delegate of a rule that has them"
+        ]
+    );
 }

@@ -11,6 +11,7 @@ mod sections;
 use std::{
     io::{self, Write},
     thread,
+    time::Duration,
 };
 
 use axum::{
@@ -22,7 +23,11 @@ use axum::{
 use mesh_proto::json::Messages;
 use regex::Regex;
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::timeout,
+};
 use tokio_stream::wrappers::ReceiverStream;
 
 use self::{
@@ -36,6 +41,9 @@ const PIECE: usize = 32 << 10;
 
 /// Pieces that wait for a slow reader.
 const WAITING: usize = 2;
+
+/// How long a reader may take for a piece; others wait for their turn.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is asked for.
 #[derive(Debug, serde::Deserialize)]
@@ -85,21 +93,20 @@ pub(super) async fn page(State(admin): State<Admin>, Query(wish): Query<Wish>) -
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let (pieces, answer) = mpsc::channel(WAITING);
-    if let Err(error) =
-        thread::Builder::new().name("config_dump".to_owned()).spawn(move || write(&admin, &plan, pieces, turn))
-    {
+    let out = Pieces { runtime: Handle::current(), gathered: Vec::with_capacity(PIECE), pieces };
+    let spawned = thread::Builder::new().name("config_dump".to_owned()).spawn(move || write(&admin, &plan, out, turn));
+    if let Err(error) = spawned {
         return (StatusCode::INTERNAL_SERVER_ERROR, format!("no thread for it: {error}\n")).into_response();
     }
     ([(CONTENT_TYPE, "application/json")], Body::from_stream(ReceiverStream::new(answer))).into_response()
 }
 
 /// Writes the answer; on the thread of its own.
-fn write(admin: &Admin, plan: &Plan, pieces: mpsc::Sender<io::Result<Bytes>>, turn: OwnedSemaphorePermit) {
-    let mut out = Pieces { gathered: Vec::with_capacity(PIECE), pieces };
+fn write(admin: &Admin, plan: &Plan, mut out: Pieces, turn: OwnedSemaphorePermit) {
     if let Err(error) = write_all(admin, plan, &mut out).and_then(|()| out.flush()) {
         tracing::debug!(%error, "a configuration dump was not read to its end");
-        // The reader sees that there is no end, instead of an end that is none.
-        drop(out.pieces.blocking_send(Err(error)));
+        // The reader sees that there is no end, instead of an end that is none; unless it has gone.
+        drop(out.pieces.try_send(Err(error)));
     }
     drop(turn);
 }
@@ -194,6 +201,7 @@ impl List {
 
 /// The way of the answer, in pieces. Waits while the reader is slow; fails when it has gone.
 struct Pieces {
+    runtime: Handle,
     gathered: Vec<u8>,
     pieces: mpsc::Sender<io::Result<Bytes>>,
 }
@@ -210,7 +218,14 @@ impl Write for Pieces {
     fn flush(&mut self) -> io::Result<()> {
         let piece = Bytes::copy_from_slice(&self.gathered);
         self.gathered.clear();
-        let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-        if piece.is_empty() { Ok(()) } else { self.pieces.blocking_send(Ok(piece)).map_err(gone) }
+        if piece.is_empty() {
+            return Ok(());
+        }
+        // Clocks want to be started within a runtime.
+        let sending = async { timeout(PATIENCE, self.pieces.send(Ok(piece))).await };
+        match self.runtime.block_on(sending) {
+            Ok(sent) => sent.map_err(|_| io::ErrorKind::BrokenPipe.into()),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 }

@@ -69,16 +69,7 @@ impl Levels {
         let logs = self.logs.as_ref().ok_or("logs cannot be changed in this process\n")?;
         let mut chosen = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = chosen.clone();
-        for (name, value) in wishes {
-            match name.as_str() {
-                "level" => next.set_all(value)?,
-                "paths" => value.split(',').try_for_each(|pair| match pair.split_once(':') {
-                    Some((logger, level)) => next.set(logger, level),
-                    None => Err(format!("error: `{pair}` is not LOGGER:LEVEL\n")),
-                })?,
-                logger => next.set(logger, value)?,
-            }
-        }
+        next.change(wishes)?;
         if !wishes.is_empty() {
             logs.set(&next.filter()).map_err(|error| format!("error: {error}\n"))?;
             *chosen = next;
@@ -88,6 +79,20 @@ impl Levels {
 }
 
 impl Chosen {
+    fn change(&mut self, wishes: &[(String, String)]) -> Result<(), String> {
+        for (name, value) in wishes {
+            match name.as_str() {
+                "level" => self.set_all(value)?,
+                "paths" => value.split(',').try_for_each(|pair| match pair.split_once(':') {
+                    Some((logger, level)) => self.set(logger, level),
+                    None => Err(format!("error: `{pair}` is not LOGGER:LEVEL\n")),
+                })?,
+                logger => self.set(logger, value)?,
+            }
+        }
+        Ok(())
+    }
+
     fn set_all(&mut self, level: &str) -> Result<(), String> {
         known(level)?.clone_into(&mut self.all);
         self.single.clear();
@@ -126,3 +131,6 @@ pub(super) async fn page(State(admin): State<Admin>, Query(wishes): Query<Vec<(S
         Err(why) => (StatusCode::BAD_REQUEST, why).into_response(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,16 +36,26 @@ pub(super) struct Sample {
 /// What tells its values in an order that is always the same.
 pub(super) trait Set {
     fn samples(&self) -> Vec<Sample>;
+
+    /// Counters count from 0 again.
+    fn reset(&self);
 }
 
 /// What is a value, or several.
 pub(super) trait Measure {
     fn measure(&self, name: &'static str, samples: &mut Vec<Sample>);
+
+    /// Counts from 0 again, if it counts.
+    fn restart(&self) {}
 }
 
 impl Measure for Counter {
     fn measure(&self, name: &'static str, samples: &mut Vec<Sample>) {
         samples.push(Sample { name, class: None, kind: Kind::Counter, value: self.get() });
+    }
+
+    fn restart(&self) {
+        self.reset();
     }
 }
 
@@ -66,6 +76,10 @@ impl Measure for [Counter; 5] {
             value: counter.get(),
         }));
     }
+
+    fn restart(&self) {
+        self.iter().for_each(Counter::reset);
+    }
 }
 
 impl ServerStats {
@@ -82,6 +96,20 @@ impl ServerStats {
         self.rds_update_rejected.measure("http.rds.update_rejected", &mut samples);
         self.control_plane_connected_state.measure("control_plane.connected_state", &mut samples);
         samples.into_iter().map(|sample| (sample.name, sample)).collect()
+    }
+
+    pub(super) fn reset(&self) {
+        let counters = [
+            &self.cds_update_success,
+            &self.cds_update_rejected,
+            &self.eds_update_success,
+            &self.eds_update_rejected,
+            &self.lds_update_success,
+            &self.lds_update_rejected,
+            &self.rds_update_success,
+            &self.rds_update_rejected,
+        ];
+        counters.into_iter().for_each(Counter::reset);
     }
 }
 
