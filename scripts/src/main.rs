@@ -16,7 +16,9 @@ mod demo;
 mod descriptors;
 mod e2e;
 mod envoy;
+mod fuzz;
 mod http;
+mod images;
 mod layers;
 mod localkube;
 mod mesh;
@@ -56,6 +58,10 @@ enum Task {
     Descriptors(descriptors::Descriptors),
     /// Measure, and hold the figures against their limits.
     Bench(bench::Bench),
+    /// Throw random inputs at what strangers reach.
+    Fuzz(fuzz::Fuzz),
+    /// Write an OCI image for each program.
+    Images(images::Images),
 }
 
 fn main() -> ExitCode {
@@ -80,5 +86,7 @@ fn run(cli: Cli) -> Result<()> {
         Task::E2e(args) => e2e::run(&sh, &args),
         Task::Descriptors(args) => descriptors::run(&sh, &args),
         Task::Bench(args) => bench::run(&sh, &args),
+        Task::Fuzz(args) => fuzz::run(&sh, &args),
+        Task::Images(args) => images::run(&sh, &args),
     }
 }
