@@ -5,6 +5,7 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
+    ops::Deref,
     rc::Rc,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -34,11 +35,22 @@ pub(crate) struct Worker {
     pub(crate) recorder: Recorder,
     pub(crate) log: LogBuffer,
     pub(crate) upstreams: Upstreams,
-    /// Counted once more by this thread alone, so that requests on several threads do not wait for one count.
-    snapshot: RefCell<Rc<Arc<Snapshot>>>,
+    snapshot: RefCell<Rc<Pinned>>,
     generation: Cell<u64>,
     random: Cell<u64>,
     listening: RefCell<FxHashMap<(Arc<str>, SocketAddr), AbortHandle>>,
+}
+
+/// A snapshot whose readers on this thread are counted by this thread alone, so that threads do not wait for one count.
+#[derive(Debug)]
+pub(crate) struct Pinned(Arc<Snapshot>);
+
+impl Deref for Pinned {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
 }
 
 /// A worker's thread. It ends when this is dropped.
@@ -89,7 +101,7 @@ impl Worker {
             recorder: Recorder::new(shared.telemetry.clone()),
             log: shared.logs.buffer(),
             upstreams: Upstreams::default(),
-            snapshot: RefCell::new(Rc::new(shared.world.current())),
+            snapshot: RefCell::new(Rc::new(Pinned(shared.world.current()))),
             generation: Cell::new(shared.world.generation()),
             random: Cell::new(rand::random()),
             listening: RefCell::default(),
@@ -120,10 +132,10 @@ impl Worker {
     }
 
     /// The snapshot in force.
-    pub(crate) fn snapshot(&self) -> Rc<Arc<Snapshot>> {
+    pub(crate) fn snapshot(&self) -> Rc<Pinned> {
         let generation = self.shared.world.generation();
         if generation != self.generation.get() {
-            self.snapshot.replace(Rc::new(self.shared.world.current()));
+            self.snapshot.replace(Rc::new(Pinned(self.shared.world.current())));
             self.generation.set(generation);
         }
         self.snapshot.borrow().clone()
