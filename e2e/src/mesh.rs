@@ -41,6 +41,8 @@ pub struct Tally {
     pub p99_ms: f64,
     /// How long it took in all.
     pub seconds: f64,
+    /// How long at most the machine let nobody run: what was lost meanwhile, nobody lost.
+    pub longest_pause_ms: u64,
 }
 
 impl Tally {

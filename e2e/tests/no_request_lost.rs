@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
-use e2e::{Cluster, Space, eventually, mesh::PATIENCE};
+use anyhow::{Context, Result, ensure};
+use e2e::{
+    Cluster, Space, eventually,
+    mesh::{Caller, PATIENCE, Tally},
+};
 use k8s_openapi::{api::apps::v1::Deployment, jiff::Timestamp};
 use kube::{
     Api,
@@ -23,6 +26,12 @@ const FEWEST: u64 = 3_000;
 /// A pod that was replaced is gone after this time.
 const FAREWELL: Duration = Duration::from_secs(15);
 
+/// The page gives up on a service after three seconds. A machine that stands still for nearly as long loses requests
+/// whatever the mesh does: what it did is judged by another run.
+const STANDSTILL_MS: u64 = 1_000;
+/// How often a run is repeated for that.
+const RUNS: u32 = 3;
+
 #[tokio::test]
 async fn no_request_is_lost() -> Result<()> {
     let Some((cluster, _)) = Cluster::with_mesh("no_request_is_lost").await? else { return Ok(()) };
@@ -30,38 +39,52 @@ async fn no_request_is_lost() -> Result<()> {
         .in_namespace(|space| async move {
             space.bookinfo().await?;
             let caller = space.caller("client").await?;
-            let load = caller.load(&[
-                "http://productpage:9080/productpage",
-                "--rate",
-                "200",
-                "-c",
-                "100",
-                "-n",
-                "0",
-                "--seconds",
-                SECONDS,
-                "--until",
-                DONE,
-                // Details and reviews are both in the page; its own text names the author, but not the publisher.
-                "--expect",
-                "PublisherA",
-                "--expect",
-                "Reviewer1",
-            ]);
-            let mut diary = Diary::default();
-            let (tally, disturbed) = tokio::join!(load, async {
-                let disturbed = disturb(&space, &mut diary).await;
-                caller.exec("caller", &["touch", DONE]).await?;
-                disturbed
-            });
-            disturbed?;
-            let tally = tally?;
-            ensure!(tally.sent > FEWEST, "too few requests to judge by: {tally:?}");
-            let Err(lost) = tally.all_good() else { return Ok(()) };
-            let (deeds, troubles) = (diary.0.join("\n"), space.troubles().await);
-            Err(anyhow!("{lost}\nwhat was done:\n{deeds}\nwhat the sidecars say:{troubles}"))
+            for run in 1..=RUNS {
+                let (tally, diary) = bad_day(&space, &caller).await?;
+                ensure!(tally.sent > FEWEST, "too few requests to judge by: {tally:?}");
+                let Err(lost) = tally.all_good() else { break };
+                let told = format!(
+                    "{lost}\nwhat was done:\n{}\nwhat the pods say:{}",
+                    diary.0.join("\n"),
+                    space.troubles().await
+                );
+                ensure!(tally.longest_pause_ms > STANDSTILL_MS && run < RUNS, "{told}");
+                eprintln!("run {run} counts for nothing, as the machine stood still meanwhile: {told}");
+            }
+            Ok(())
         })
         .await
+}
+
+/// Requests, and all that may happen meanwhile.
+async fn bad_day(space: &Space, caller: &Caller) -> Result<(Tally, Diary)> {
+    caller.exec("caller", &["rm", "-f", DONE]).await?;
+    let load = caller.load(&[
+        "http://productpage:9080/productpage",
+        "--rate",
+        "200",
+        "-c",
+        "100",
+        "-n",
+        "0",
+        "--seconds",
+        SECONDS,
+        "--until",
+        DONE,
+        // Details and reviews are both in the page; its own text names the author, but not the publisher.
+        "--expect",
+        "PublisherA",
+        "--expect",
+        "Reviewer1",
+    ]);
+    let mut diary = Diary::default();
+    let (tally, disturbed) = tokio::join!(load, async {
+        let disturbed = disturb(space, &mut diary).await;
+        caller.exec("caller", &["touch", DONE]).await?;
+        disturbed
+    });
+    disturbed?;
+    Ok((tally?, diary))
 }
 
 /// What was done when, by the clock that the sidecars' logs go by.

@@ -11,6 +11,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -82,6 +83,7 @@ struct Answer {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let options = Options::parse();
+    let pause = watch_clock();
     let mut request = Request::builder().method(options.method.as_str()).uri(&options.url);
     for header in &options.headers {
         let (name, value) = header.split_once(':').context("a header is NAME: VALUE")?;
@@ -105,7 +107,24 @@ async fn main() -> Result<()> {
     let at = |share: f64| times.get((times.len() as f64 * share) as usize).map_or(0.0, |t| t.as_secs_f64() * 1e3);
     (tally.p50_ms, tally.p99_ms) = (at(0.5), at(0.99));
     tally.seconds = load.started.elapsed().as_secs_f64();
+    tally.longest_pause_ms = pause.load(Ordering::Relaxed);
     Ok(writeln!(std::io::stdout(), "{}", serde_json::to_string(&tally)?)?)
+}
+
+/// Watches from a thread of its own how long at most this machine let nobody run, in milliseconds.
+fn watch_clock() -> Arc<AtomicU64> {
+    const TICK: Duration = Duration::from_millis(20);
+    let longest = Arc::new(AtomicU64::new(0));
+    let noted = longest.clone();
+    thread::spawn(move || {
+        loop {
+            let slept = Instant::now();
+            thread::sleep(TICK);
+            let late = slept.elapsed().saturating_sub(TICK).as_millis();
+            noted.fetch_max(u64::try_from(late).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+    });
+    longest
 }
 
 async fn send_all(load: Arc<Load>) {
