@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 const REQUESTS: u64 = 2_000;
 /// How long routes may take on a machine that is busy with other tests; `a_change_is_live_at_once` judges the time.
 const CONVERGED: Duration = Duration::from_secs(10);
+/// How long weights may take on such a machine.
+const SETTLED: Duration = Duration::from_secs(2);
 const REVIEWS: &str = "http://reviews:9080/reviews/0";
 const VERSION: &str = "\"podname\": ?\"reviews-(v[0-9])";
 
@@ -181,6 +183,8 @@ async fn expect_split(caller: &Caller, headers: &[&str], split: [u32; 3]) -> Res
         Ok(versions().all(|(version, percent)| (tally.group(version) > 0) == (percent > 0)).then_some(()))
     })
     .await?;
+    // Who answers at all does not tell one split of two versions from another.
+    tokio::time::sleep(SETTLED).await;
     let tally = ask(REQUESTS).await?;
     tally.all_good()?;
     for (version, percent) in versions() {

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::HeaderValue;
 use mesh_proto::envoy::envoy::extensions::filters::network::http_connection_manager::v3 as pb;
 
 use crate::{
@@ -22,7 +23,7 @@ pub struct HttpManager {
     /// Which versions are read.
     pub codec: Codec,
     /// The value of `server` in responses.
-    pub server_name: Box<str>,
+    pub server_name: HeaderValue,
     /// What becomes of an upstream's own `server`.
     pub server_header: ServerHeader,
     /// The most that the headers of a request may take, in KiB.
@@ -96,10 +97,7 @@ impl HttpManager {
             stat_prefix: std::mem::take(&mut message.stat_prefix).into(),
             routes: RouteSource::parse(message.route_specifier.take())?,
             codec: Codec::parse(std::mem::take(&mut message.codec_type))?,
-            server_name: Some(std::mem::take(&mut message.server_name))
-                .filter(|n| !n.is_empty())
-                .unwrap_or_else(|| "envoy".to_owned())
-                .into(),
+            server_name: parse_server_name(&std::mem::take(&mut message.server_name))?,
             server_header: ServerHeader::parse(std::mem::take(&mut message.server_header_transformation))?,
             max_headers_kb: number(message.max_request_headers_kb.take()).unwrap_or(60),
             edge: flag(message.use_remote_address.take()).unwrap_or(false),
@@ -185,6 +183,11 @@ impl HttpManager {
         }
         Ok(())
     }
+}
+
+fn parse_server_name(name: &str) -> Result<HeaderValue, Bad> {
+    let name = if name.is_empty() { "envoy" } else { name };
+    HeaderValue::from_str(name).map_err(|_| Bad::new("server_name", "is no value of a header"))
 }
 
 /// Without TLS there is no client certificate: only ALWAYS_FORWARD_ONLY lets the header pass.

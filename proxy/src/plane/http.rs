@@ -162,7 +162,8 @@ impl HttpConnection {
     ) -> Result<http::Response<super::body::Body>, Infallible> {
         self.active.set(self.active.get() + 1);
         let busy = Busy(self.clone());
-        let response = request::answer(&self, request).await;
+        // Boxed where it begins: tasks that carry it are moved, and it is large.
+        let response = Box::pin(request::answer(&self, request)).await;
         drop(busy);
         Ok(response)
     }

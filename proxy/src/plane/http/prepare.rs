@@ -15,8 +15,11 @@ use crate::plane::{flags::Flags, worker::Worker};
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Headers of one connection only (RFC 9110, 7.6.1); `te` and `upgrade` are looked at first.
+/// Headers of one connection only (RFC 9110, 7.6.1).
 const HOP_BY_HOP: &[&str] = &["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
+/// Those, and what is looked at together with them.
+const OF_CONNECTION: &[&str] =
+    &["connection", "expect", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
 
 /// What only Envoy itself may say to an upstream: whoever calls is not believed.
 const INTERNAL: &[&str] = &[
@@ -97,8 +100,8 @@ pub(super) fn prepare(worker: &Worker, manager: &HttpManager, parts: &mut Parts)
     let upgrade = requested_upgrade(&parts.headers);
     clean(&mut parts.headers);
     let headers = &mut parts.headers;
-    for name in INTERNAL {
-        headers.remove(*name);
+    if headers.keys().any(|name| name.as_str().starts_with("x-envoy-")) {
+        INTERNAL.iter().for_each(|name| drop(headers.remove(*name)));
     }
     if !manager.keep_client_cert {
         headers.remove("x-forwarded-client-cert");
@@ -128,6 +131,10 @@ fn authority(parts: &Parts) -> Option<HeaderValue> {
 
 /// Takes away the headers of one connection. `Expect` is answered here, when the body is first asked for.
 pub(super) fn clean(headers: &mut HeaderMap) {
+    // Most heads have none of them; one look at each name is cheaper than a search for each of these.
+    if !headers.keys().any(|name| OF_CONNECTION.contains(&name.as_str())) {
+        return;
+    }
     // Headers that `Connection` names belong to the connection, too.
     if let Some(value) = headers.get(header::CONNECTION).cloned() {
         let named = value.to_str().unwrap_or_default().split(',').map(str::trim);
@@ -163,15 +170,14 @@ fn requested_upgrade(headers: &HeaderMap) -> Option<Box<str>> {
 fn uuid(high: u64, low: u64) -> HeaderValue {
     let high = high & !0xF000 | 0x4000;
     let low = low & !(0xC << 60) | 0x8 << 60;
-    let text = format!(
-        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-        high >> 32,
-        high >> 16 & 0xFFFF,
-        high & 0xFFFF,
-        low >> 48,
-        low & 0xFFFF_FFFF_FFFF
-    );
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let both = u128::from(high) << 64 | u128::from(low);
+    let mut text = [b'-'; 36];
+    let places = (0..36).filter(|place| !matches!(place, 8 | 13 | 18 | 23));
+    for (number, place) in places.enumerate() {
+        text[place] = DIGITS[(both >> (124 - 4 * number)) as usize & 0xF];
+    }
+    HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static(""))
 }
 
 #[cfg(test)]

@@ -40,12 +40,11 @@ pub(super) fn change(routed: &Routed<'_>, target: Option<&Target>, headers: &mut
 pub(super) fn finish_head(connection: &HttpConnection, response: &mut Response<Body>) {
     let place = connection.place.borrow();
     let mesh_snapshot::Handler::Http(manager) = &place.chain.handler else { return };
-    let server = || HeaderValue::from_str(&manager.server_name);
     let headers = response.headers_mut();
     let absent = !headers.contains_key(header::SERVER);
     match manager.server_header {
-        ServerHeader::Overwrite => drop(server().map(|name| headers.insert(header::SERVER, name))),
-        ServerHeader::AppendIfAbsent if absent => drop(server().map(|name| headers.insert(header::SERVER, name))),
+        ServerHeader::Overwrite => drop(headers.insert(header::SERVER, manager.server_name.clone())),
+        ServerHeader::AppendIfAbsent if absent => drop(headers.insert(header::SERVER, manager.server_name.clone())),
         ServerHeader::AppendIfAbsent | ServerHeader::PassThrough => {}
     }
     let http1 = !connection.downstream.protocols.iter().any(|protocol| &**protocol == "h2c");

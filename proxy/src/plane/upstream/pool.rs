@@ -25,6 +25,8 @@ const STREAMS: u32 = 1024;
 /// What an HTTP/2 peer may send before it has to wait, per stream and per connection.
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
+/// How long a connection is believed to be as it was.
+const JUST_NOW: Duration = Duration::from_millis(5);
 /// How often a request that waits for a connection looks whether another worker gave one back.
 const PATIENCE: Duration = Duration::from_millis(20);
 
@@ -49,6 +51,14 @@ pub(super) struct Http1 {
     born: Instant,
     rested: Instant,
     served: u32,
+}
+
+impl Http1 {
+    /// Whether the other end has not hung up. What was used a moment ago is believed: the runtime looks at all
+    /// connections that often.
+    fn is_alive(&self) -> bool {
+        self.rested.elapsed() < JUST_NOW || self.stream.is_quiet()
+    }
 }
 
 /// An HTTP/2 connection.
@@ -161,7 +171,7 @@ impl HostPool {
             let connection = self.idle.borrow_mut().pop()?;
             let young = options.max_age.is_none_or(|limit| connection.born.elapsed() < limit);
             let fresh = options.idle_timeout.is_none_or(|limit| connection.rested.elapsed() < limit);
-            if young && fresh && connection.sender.is_ready() && connection.stream.is_quiet() {
+            if young && fresh && connection.sender.is_ready() && connection.is_alive() {
                 return Some(connection);
             }
         }
