@@ -8,6 +8,8 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 
+use crate::names::Names;
+
 /// The largest response body that is read, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
 
@@ -68,14 +70,14 @@ pub struct Upstream {
     base: String,
     timeout: Duration,
     reuse: Reuse,
-    client: Client<HttpConnector, Empty<Bytes>>,
+    client: Client<HttpConnector<Names>, Empty<Bytes>>,
 }
 
 impl Upstream {
     /// A service at `base`, such as `http://ratings:9080`. `timeout` bounds each call as a whole.
     #[must_use]
     pub fn new(base: String, timeout: Duration, reuse: Reuse) -> Self {
-        let mut connector = HttpConnector::new();
+        let mut connector = HttpConnector::new_with_resolver(Names::default());
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(timeout));
         let idle = if reuse == Reuse::Keep { 64 } else { 0 };

@@ -16,6 +16,7 @@ mod client;
 mod env;
 mod headers;
 mod metrics;
+mod names;
 mod run;
 mod server;
 

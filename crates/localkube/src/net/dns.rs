@@ -45,6 +45,8 @@ pub const MANIFEST: &str = include_str!("dns/manifest.yaml");
 
 /// How long changes are gathered before the table is made anew.
 const GATHER: Duration = Duration::from_millis(10);
+/// Bytes of questions that wait; the kernel grants as much of it as `net.core.rmem_max` says.
+const RECEIVE_BUFFER: usize = 4 << 20;
 /// How many names an alias may lead through.
 const MAX_ALIASES: usize = 8;
 
@@ -84,6 +86,8 @@ pub fn main(args: &Args) -> anyhow::Result<()> {
 
 async fn run(args: &Args) -> anyhow::Result<()> {
     let udp = UdpSocket::bind(args.listen).await.with_context(|| format!("listen on UDP {}", args.listen))?;
+    // Room for a burst of questions while the machine lets others run; what is dropped costs its asker five seconds.
+    socket2::SockRef::from(&udp).set_recv_buffer_size(RECEIVE_BUFFER).context("widen the receive buffer")?;
     let tcp = TcpListener::bind(args.listen).await.with_context(|| format!("listen on TCP {}", args.listen))?;
     let config = kube::Config::incluster().context("find the API server: is this a pod with a service account?")?;
     let client = Client::try_from(config).context("prepare the API client")?;
