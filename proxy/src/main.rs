@@ -4,12 +4,7 @@ use std::env;
 
 use anyhow::Result;
 use clap::Parser;
-use mimalloc::MiMalloc;
 use proxy::agent::{Cli, Task, ask, run, wait};
-
-/// Threads that allocate do not wait for each other, and what a dump of the configuration took goes back to the system.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 // Workers have threads of their own; all the rest shares this one.
 #[tokio::main(flavor = "current_thread")]

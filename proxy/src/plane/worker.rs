@@ -117,7 +117,8 @@ impl Worker {
         let mut started = false;
         loop {
             self.follow_listeners();
-            if !started && !self.listening.borrow().is_empty() {
+            // A mesh may have no listener with a socket of its own.
+            if !started && self.generation.get() > 0 {
                 started = true;
                 self.shared.life.worker_started();
             }
@@ -145,7 +146,8 @@ impl Worker {
     pub(crate) async fn cluster(&self, snapshot: &Snapshot, name: &str) -> Option<Arc<Cluster>> {
         let cluster = snapshot.cluster(name)?;
         let by_name = matches!(cluster.config.discovery, Discovery::Dns { .. });
-        if by_name && self.shared.names.want(&cluster.config) {
+        // What was resolved since the snapshot was taken is in the next one; waiting for it ends at once.
+        if by_name && (self.shared.names.want(&cluster.config) || cluster.hosts().next().is_none()) {
             let world = self.shared.names.wait(&self.shared.world, &cluster.config).await;
             return world.cluster(name).cloned();
         }
