@@ -1,6 +1,6 @@
 //! The way to pilot.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use mesh_identity::Credentials;
 use mesh_tls::{DialError, Dialer, Servers, TlsError, alpn, client_config};
@@ -16,12 +16,22 @@ use super::{proxy_config::ControlPlaneAuth, settings::Settings};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where pilot is, and what it takes to be let in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Pilot {
     /// With the mesh's TLS, once there is a certificate to show.
     MutualTls(Dialer, Credentials),
     /// Without.
     Plaintext(Arc<str>),
+}
+
+/// Where it is, for logs.
+impl fmt::Debug for Pilot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MutualTls(dialer, _) => dialer.fmt(f),
+            Self::Plaintext(address) => write!(f, "{address} (plaintext)"),
+        }
+    }
 }
 
 /// Why there is no way.
