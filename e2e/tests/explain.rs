@@ -29,6 +29,8 @@ async fn explain_agrees_with_the_live_proxy() -> Result<()> {
                 let explained = explain(&space, &requests).await?;
                 let behind: Vec<&Value> = explained.iter().filter(|e| e["behind"] != json!([])).collect();
                 ensure!(behind.is_empty(), "{}", behind[0]["behind"]);
+                // Until pilot has heard of the routes, proxy and explanation agree on what was before.
+                every_kind_of_end_was_seen(&explained)?;
                 Ok(Some(explained))
             })
             .await?;
@@ -48,7 +50,7 @@ async fn explain_agrees_with_the_live_proxy() -> Result<()> {
                 })
                 .collect();
             ensure!(differ.is_empty(), "{} of {REQUESTS} differ, such as {}", differ.len(), differ[0]);
-            every_kind_of_end_was_seen(&explained)
+            Ok(())
         })
         .await
 }
