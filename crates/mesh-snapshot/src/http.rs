@@ -234,7 +234,7 @@ fn refuse_unknown(mut message: pb::HttpConnectionManager) -> Result<(), Bad> {
     if message.tracing.as_ref().is_some_and(|tracing| tracing.provider.is_none()) {
         message.tracing = None;
     }
-    // 100-continue is passed on as the upstream gives it.
+    // `Expect: 100-continue` is answered by the proxy itself in any case; with this, Envoy would leave it to the upstream.
     message.proxy_100_continue = false;
     // Whether addresses are internal matters only for headers that a sidecar does not set.
     message.internal_address_config = None;

@@ -16,9 +16,6 @@ use super::{
     worker::Worker,
 };
 
-/// The most that is looked at of a connection before a chain is chosen.
-const MOST_INSPECTED: usize = 64 << 10;
-
 /// What is known of a client's connection.
 #[derive(Debug)]
 pub(crate) struct Downstream {
@@ -180,7 +177,8 @@ async fn look(inspection: Inspection, stream: &mut TcpStream, first: &mut BytesM
             return (!first.is_empty()).then_some(Sniffed::Raw);
         }
         match sniff(first, inspection) {
-            Sniffed::More if first.len() < MOST_INSPECTED => {}
+            // It asks for no more than its own limit.
+            Sniffed::More => {}
             found => return Some(found),
         }
     }
