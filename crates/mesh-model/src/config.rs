@@ -5,6 +5,7 @@
 //! <https://istio.io/latest/docs/reference/config/>; a doc comment here says what differs.
 
 mod common;
+mod credentials;
 mod destination_rule;
 mod gateway;
 mod mesh;
@@ -25,8 +26,9 @@ pub use common::{
     BadPattern, BadPercent, Destination, ExportScope, ExportTo, Pattern, Percent, PortNumber, StringMatch,
     WeightedDestination,
 };
+pub use credentials::{Credentials, Readers};
 pub use destination_rule::{DestinationRule, Subset};
-pub use gateway::{Gateway, Server, ServerHost, ServerHostScope, ServerPort};
+pub use gateway::{Gateway, Server, ServerHost, ServerHostScope, ServerPort, ServerSort};
 pub use mesh::{
     AccessLogEncoding, InboundPolicyMode, IngressControllerMode, MeshConfig, MeshProviders, MeshProxyConfig,
     OutboundPolicyMode, PathNormalization,

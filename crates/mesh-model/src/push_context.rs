@@ -10,6 +10,7 @@
 
 mod destination_rules;
 mod endpoints;
+mod gateways;
 mod issues;
 mod policy;
 mod scope;
@@ -23,17 +24,19 @@ use rustc_hash::FxHashMap;
 
 pub use destination_rules::MergedRule;
 pub use endpoints::PortEndpoint;
+pub use gateways::{GatewayPort, GatewayServer, Unserved};
 pub use policy::EffectivePolicy;
 pub use scope::{EgressListener, Scope};
 
 use crate::{
-    config::{Kind, MeshConfig},
+    config::{GatewayRef, Kind, MeshConfig, Object, VirtualService},
     issue::Issue,
     registry::{Port, Service, TargetPort, Workload},
     store::{ChangeSet, RecordKind, Store},
 };
 use destination_rules::Rules;
 use endpoints::Derived;
+use gateways::Gateways;
 use scope::Sidecars;
 use services::Services;
 use virtual_services::Routes;
@@ -49,6 +52,7 @@ pub struct PushContext {
     rules: Arc<Rules>,
     routes: Arc<Routes>,
     sidecars: Arc<Sidecars>,
+    gateways: Arc<Gateways>,
 }
 
 /// The number behind a target port that no workload is known for; by name there is none: 0.
@@ -73,6 +77,7 @@ impl PushContext {
             rules: Arc::new(Rules::build(store)),
             routes: Arc::new(Routes::build(store)),
             sidecars: Arc::new(Sidecars::build(store)),
+            gateways: Arc::new(Gateways::build(store)),
             services,
             store: store.clone(),
         }
@@ -103,6 +108,9 @@ impl PushContext {
         }
         if mesh || touched(&[RecordKind::Config(Kind::Sidecar)]) {
             next.sidecars = Arc::new(Sidecars::build(store));
+        }
+        if touched(&[RecordKind::Config(Kind::Gateway)]) {
+            next.gateways = Arc::new(Gateways::build(store));
         }
         next
     }
@@ -137,6 +145,27 @@ impl PushContext {
         Scope::build(self, namespace, labels)
     }
 
+    /// What gateway proxies of a namespace see.
+    pub fn scope_of_gateway(&self, namespace: &str) -> Scope {
+        Scope::of_gateway(self, namespace)
+    }
+
+    /// The ports that a gateway pod opens, and what it leaves out. `resolve` gives the numbers that the pod listens on for
+    /// a server's port.
+    pub fn gateway_ports(
+        &self,
+        namespace: &str,
+        labels: &Labels,
+        resolve: impl Fn(u16) -> Vec<u16>,
+    ) -> (Vec<GatewayPort>, Vec<Unserved>) {
+        self.gateways.ports(namespace, labels, resolve)
+    }
+
+    /// VirtualServices that bind a place (a Gateway, or the mesh) as proxies of a namespace see them, in the order of V1.
+    pub fn routes_of(&self, place: &GatewayRef, namespace: &str) -> impl Iterator<Item = &Arc<Object<VirtualService>>> {
+        self.routes.visible(place, namespace)
+    }
+
     /// Every endpoint of one port of a service, ready or not, sorted by address.
     pub fn endpoints(&self, service: &Service, port: &Port) -> Vec<PortEndpoint> {
         let recorded = service.is_kubernetes().then(|| self.store.endpoints.get(service.host.as_str())).flatten();
@@ -154,6 +183,11 @@ impl PushContext {
     /// The rule for calls of `service` by a proxy of `namespace` with `labels` (D1 to D4).
     pub fn destination_rule(&self, namespace: &str, labels: &Labels, service: &Service) -> Option<&Arc<MergedRule>> {
         self.rules.find(self.mesh(), namespace, Some(labels), &service.host, &service.namespace)
+    }
+
+    /// Secrets that DestinationRules name which select workloads with these labels.
+    pub fn selected_credentials<'a>(&'a self, namespace: &str, labels: &'a Labels) -> impl Iterator<Item = &'a str> {
+        self.rules.selected_credentials(namespace, labels)
     }
 
     /// The rule for a service as its own proxies see it: rules with a selector are for callers only.

@@ -218,6 +218,30 @@ pub struct Namespace {
     pub labels: Labels,
 }
 
+/// A Secret that some Gateway or DestinationRule names.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    data: BTreeMap<String, Vec<u8>>,
+}
+
+impl Secret {
+    /// What stands under a key, if it is anything.
+    pub fn value(&self, key: &str) -> Option<&[u8]> {
+        self.data.get(key).map(Vec::as_slice).filter(|value| !value.is_empty())
+    }
+}
+
+/// Its data are nobody's to see.
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret {}/{} {:?}", self.namespace, self.name, self.data.keys())
+    }
+}
+
 impl Service {
     /// The port that clients dial by this number.
     pub fn port(&self, number: u16) -> Option<&Port> {

@@ -6,8 +6,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    config::{Config, DestinationRule, Kind, MeshConfig, Object, ServiceEntry, Sidecar, VirtualService, WorkloadEntry},
-    registry::{Endpoints, Namespace, Service, Workload},
+    config::{
+        Config, DestinationRule, Gateway, Kind, MeshConfig, Object, ServiceEntry, Sidecar, VirtualService,
+        WorkloadEntry,
+    },
+    registry::{Endpoints, Namespace, Secret, Service, Workload},
 };
 
 mod read;
@@ -24,6 +27,7 @@ pub struct Store {
     pub(crate) endpoints: Shelf<Endpoints>,
     pub(crate) workloads: Shelf<Workload>,
     pub(crate) namespaces: Shelf<Namespace>,
+    pub(crate) secrets: Shelf<Secret>,
     pub(crate) configs: Arc<BTreeMap<(Kind, Arc<str>), Config>>,
     pub(crate) mesh: Arc<MeshConfig>,
 }
@@ -39,6 +43,8 @@ pub enum Record {
     Workload(Workload),
     /// A namespace.
     Namespace(Namespace),
+    /// A Secret, `NAMESPACE/NAME`.
+    Secret(Secret),
     /// The mesh's settings.
     Mesh(Box<MeshConfig>),
     /// An object of a configuration kind, `NAMESPACE/NAME`.
@@ -56,6 +62,8 @@ pub enum RecordKind {
     Workload,
     /// [`Record::Namespace`]
     Namespace,
+    /// [`Record::Secret`]
+    Secret,
     /// [`Record::Mesh`]
     Mesh,
     /// [`Record::Config`]
@@ -125,6 +133,7 @@ impl Record {
             Self::Endpoints(_) => RecordKind::Endpoints,
             Self::Workload(_) => RecordKind::Workload,
             Self::Namespace(_) => RecordKind::Namespace,
+            Self::Secret(_) => RecordKind::Secret,
             Self::Mesh(_) => RecordKind::Mesh,
             Self::Config(config) => RecordKind::Config(config.meta().kind),
         }
@@ -205,6 +214,7 @@ impl Store {
             Record::Endpoints(value) => put(&mut self.endpoints, name, value),
             Record::Workload(value) => put(&mut self.workloads, name, value),
             Record::Namespace(value) => put(&mut self.namespaces, name, value),
+            Record::Secret(value) => put(&mut self.secrets, name, value),
             Record::Mesh(value) => {
                 let changed = *self.mesh != *value;
                 self.mesh = Arc::from(value);
@@ -227,6 +237,7 @@ impl Store {
             RecordKind::Endpoints => take(&mut self.endpoints, name),
             RecordKind::Workload => take(&mut self.workloads, name),
             RecordKind::Namespace => take(&mut self.namespaces, name),
+            RecordKind::Secret => take(&mut self.secrets, name),
             RecordKind::Mesh => {
                 let changed = *self.mesh != MeshConfig::default();
                 self.mesh = Arc::default();
@@ -264,6 +275,11 @@ impl Store {
         &self.namespaces
     }
 
+    /// Secrets that configuration names, by `NAMESPACE/NAME`.
+    pub fn secrets(&self) -> &Shelf<Secret> {
+        &self.secrets
+    }
+
     /// Every object, by kind and `NAMESPACE/NAME`.
     pub fn configs(&self) -> impl Iterator<Item = &Config> {
         self.configs.values()
@@ -291,6 +307,8 @@ of_kind! {
     virtual_services: VirtualService,
     /// Every DestinationRule, oldest first.
     destination_rules: DestinationRule,
+    /// Every Gateway, oldest first.
+    gateways: Gateway,
     /// Every ServiceEntry, oldest first.
     service_entries: ServiceEntry,
     /// Every WorkloadEntry, oldest first.

@@ -12,9 +12,6 @@ use crate::{config::Kind, issue::FieldPath};
 type Row = (Kind, &'static str, fn(&Value) -> bool);
 
 const TABLE: &[Row] = &[
-    // Gateways are not programmed yet.
-    (Kind::Gateway, "spec.servers", says_something),
-    (Kind::VirtualService, "spec.gateways[]", is_no_sidecar),
     // Retries go to any locality.
     (Kind::VirtualService, "spec.http[].retries.retryRemoteLocalities", says_something),
     // As in Istio.
@@ -121,8 +118,4 @@ fn says_something(value: &Value) -> bool {
         Value::Array(list) => !list.is_empty(),
         Value::Object(_) => true,
     }
-}
-
-fn is_no_sidecar(gateway: &Value) -> bool {
-    gateway != "mesh"
 }

@@ -2,7 +2,7 @@
 //!
 //! One record is one resource of its type (see [`crate::type_url`]); its resource name stands at each type.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use prost::{Enumeration, Message, Name};
 
@@ -198,8 +198,9 @@ pub struct Namespace {
     pub labels: BTreeMap<String, String>,
 }
 
-/// A secret that some Gateway names. Resource name: `NAMESPACE/NAME`. Sent over mutual TLS only.
+/// A secret that some Gateway or DestinationRule names. Resource name: `NAMESPACE/NAME`. Sent over mutual TLS only.
 #[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
 pub struct Secret {
     /// Of the Secret.
     #[prost(string, tag = "1")]
@@ -213,6 +214,18 @@ pub struct Secret {
     /// Its data, decoded.
     #[prost(btree_map = "string, bytes", tag = "4")]
     pub data: BTreeMap<String, Vec<u8>>,
+}
+
+/// Its data are nobody's to see.
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<&String> = self.data.keys().collect();
+        f.debug_struct("Secret")
+            .field("name", &self.name)
+            .field("namespace", &self.namespace)
+            .field("keys", &keys)
+            .finish()
+    }
 }
 
 /// The mesh's settings. One resource, named `istio`.

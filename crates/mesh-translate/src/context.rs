@@ -2,9 +2,10 @@
 
 use mesh_model::{
     config::{MeshConfig, OutboundPolicyMode, Subset},
-    push_context::{EffectivePolicy, MergedRule, PushContext, Scope},
+    push_context::{EffectivePolicy, GatewayPort, MergedRule, PushContext, Scope},
     registry::{Port, Service},
 };
+use mesh_types::NodeKind;
 
 use crate::view::{OwnPort, ProxyView};
 
@@ -17,7 +18,22 @@ pub(crate) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(crate) fn new(view: &'a ProxyView, push: &'a PushContext) -> Self {
-        Self { view, push, scope: push.scope(&view.namespace, &view.labels) }
+        let scope = match view.kind {
+            NodeKind::Sidecar => push.scope(&view.namespace, &view.labels),
+            NodeKind::Router => push.scope_of_gateway(&view.namespace),
+        };
+        Self { view, push, scope }
+    }
+
+    /// Whether the proxy is a gateway.
+    pub(crate) fn is_gateway(&self) -> bool {
+        self.view.kind == NodeKind::Router
+    }
+
+    /// The ports that a gateway opens.
+    pub(crate) fn gateway_ports(&self) -> Vec<GatewayPort> {
+        let resolve = |port| self.view.pod_ports(port);
+        self.push.gateway_ports(&self.view.namespace, &self.view.labels, resolve).0
     }
 
     pub(crate) fn mesh(&self) -> &'a MeshConfig {

@@ -41,7 +41,12 @@ pub(crate) fn message(context: &Context<'_>, name: &str) -> ClusterLoadAssignmen
             "" => None,
             subset => Some(context.rule(service)?.subset(subset)?),
         };
-        (service.resolution == Resolution::Endpoints).then(|| ranked(context, service, port, subset))
+        let known = match service.resolution {
+            Resolution::Endpoints => true,
+            Resolution::Passthrough => context.is_gateway(),
+            _ => false,
+        };
+        known.then(|| ranked(context, service, port, subset))
     });
     assignment(name, groups.unwrap_or_default())
 }

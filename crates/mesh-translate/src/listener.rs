@@ -7,10 +7,13 @@
 //!   virtualInbound  15006 ─by the port that was dialled────► chain 0.0.0.0_9080   the workload's own port
 //!                                                            virtualInbound       any other port
 //! ```
+//!
+//! Gateways open ports of their own instead: module `gateway`.
 
 mod access_log;
 mod chain;
 mod filters;
+mod gateway;
 mod inbound;
 mod l4;
 mod manager;
@@ -20,7 +23,6 @@ mod table;
 pub(crate) use chain::unknown_cluster;
 pub(crate) use filters::{CORS, FAULT};
 use mesh_model::push_context::PushContext;
-use mesh_types::NodeKind;
 
 use crate::{
     built::Built,
@@ -34,7 +36,7 @@ use crate::{
     wire::{ZERO, any, flag, socket, unspecified},
 };
 
-/// Every listener of a proxy, in a stable order; names are unique. Gateways have none yet.
+/// Every listener of a proxy, in a stable order; names are unique.
 ///
 /// The listeners of ports 15090 and 15021 belong to the bootstrap.
 pub fn listeners(view: &ProxyView, push: &PushContext) -> Vec<Built> {
@@ -42,10 +44,10 @@ pub fn listeners(view: &ProxyView, push: &PushContext) -> Vec<Built> {
 }
 
 pub(crate) fn messages(view: &ProxyView, push: &PushContext) -> Vec<Listener> {
-    if view.kind != NodeKind::Sidecar {
-        return Vec::new();
-    }
     let context = Context::new(view, push);
+    if context.is_gateway() {
+        return gateway::listeners(&context);
+    }
     let mut all = outbound::listeners(&context);
     all.push(outbound::virtual_outbound(&context));
     all.push(inbound::virtual_inbound(&context));

@@ -1,7 +1,7 @@
 //! Names of clusters and routes, which listeners, routes, clusters, endpoints, metrics and istioctl agree on.
 
-use mesh_model::registry::Service;
-use mesh_types::Hostname;
+use mesh_model::{config::ServerSort, push_context::GatewayServer, registry::Service};
+use mesh_types::{Hostname, Protocol};
 
 /// Where calls of unknown hosts go under `ALLOW_ANY`.
 pub const PASSTHROUGH: &str = "PassthroughCluster";
@@ -71,4 +71,19 @@ impl RouteTable {
 /// The name of the table of a service whose protocol is found out.
 pub fn service_table(service: &Service, port: u16) -> String {
     format!("{}:{port}", service.host)
+}
+
+/// The route table of a gateway's server, which opens `number` on the pod: `http.PORT` for all plaintext servers of that
+/// port, `https.PORT.PORTNAME.GATEWAY.NAMESPACE` for each server that ends TLS, PORT being what its Gateway says there.
+/// None: it carries bytes.
+pub fn gateway_table(server: &GatewayServer, number: u16) -> Option<String> {
+    let (spec, meta) = (server.server(), &server.gateway.meta);
+    let bind = spec.bind.as_ref().map(|bind| format!(".{bind}")).unwrap_or_default();
+    match spec.sort() {
+        ServerSort::Http => Some(format!("http.{number}{bind}")),
+        ServerSort::Tls if spec.port.protocol == Protocol::Https && spec.ends_tls() => {
+            Some(format!("https.{}.{}.{}.{}{bind}", spec.port.number, spec.port.name, meta.name, meta.namespace))
+        }
+        ServerSort::Tls | ServerSort::Bytes => None,
+    }
 }

@@ -4,10 +4,13 @@
 //!   9080                          virtual hosts of every HTTP service with that port, then allow_any or block_all
 //!   reviews...local:9080          the one virtual host of a service whose protocol is found out
 //!   inbound|9080||                one virtual host for everything; inline in the listener
+//!   http.8080                     of a gateway: virtual hosts of all its plaintext servers of that port
+//!   https.443.https.gw.default    of a gateway: virtual hosts of one server that ends TLS
 //! ```
 
 mod action;
 mod fault;
+mod gateway;
 mod headers;
 mod http;
 mod inbound;
@@ -40,9 +43,13 @@ pub fn routes<S: AsRef<str>>(view: &ProxyView, push: &PushContext, names: &[S]) 
 }
 
 pub(crate) fn message(context: &Context<'_>, name: &str) -> RouteConfiguration {
+    let virtual_hosts = match context.is_gateway() {
+        true => gateway::build(context, name),
+        false => RouteTable::parse(name).map(|table| vhosts::build(context, &table)).unwrap_or_default(),
+    };
     RouteConfiguration {
         name: name.to_owned(),
-        virtual_hosts: RouteTable::parse(name).map(|table| vhosts::build(context, &table)).unwrap_or_default(),
+        virtual_hosts,
         validate_clusters: flag(false),
         ignore_port_in_host_matching: true,
         max_direct_response_body_size_bytes: crate::wire::number(1 << 20),

@@ -31,6 +31,8 @@ pub struct ProxyView {
     pub dns_domain: String,
     /// Ports of the services that it belongs to; older services first, each pair of service and port once.
     pub own: Vec<OwnPort>,
+    /// Whether it may not open ports below 1024 (metadata `UNPRIVILEGED_POD`).
+    pub unprivileged: bool,
     /// Idle time after which connections of clients are closed (metadata `IDLE_TIMEOUT`).
     pub idle_timeout: Option<Duration>,
 }
@@ -118,6 +120,7 @@ impl ProxyView {
             locality: sent.filter(|l| !l.is_empty()).unwrap_or_else(|| workload.locality.clone()),
             node: workload.node.clone(),
             dns_domain: id.dns_domain,
+            unprivileged: metadata(node, "UNPRIVILEGED_POD") == Some("true"),
             idle_timeout: metadata(node, "IDLE_TIMEOUT").and_then(go_duration),
         })
     }
@@ -125,6 +128,22 @@ impl ProxyView {
     /// The domain of the cluster, such as `cluster.local`.
     pub fn cluster_domain(&self) -> &str {
         self.dns_domain.split_once(".svc.").map_or("cluster.local", |(_, domain)| domain)
+    }
+
+    /// What a gateway listens on for a port of a Gateway: what Services that select it translate that port to, and the
+    /// number itself where none has it. Ports that it may not open are left out.
+    ///
+    /// <https://istio.io/latest/docs/reference/config/networking/gateway/#Port>
+    pub fn pod_ports(&self, port: u16) -> Vec<u16> {
+        let translated = self.own.iter().filter(|own| own.port.number == port).map(|own| own.target);
+        let mut ports: Vec<u16> = translated.collect();
+        if ports.is_empty() {
+            ports.push(port);
+        }
+        ports.sort_unstable();
+        ports.dedup();
+        ports.retain(|port| !self.unprivileged || !(1..1024).contains(port));
+        ports
     }
 
     /// Whether its primary address is of IPv6.

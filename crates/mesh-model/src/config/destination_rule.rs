@@ -21,6 +21,15 @@ pub struct DestinationRule {
     pub workload_selector: Option<Labels>,
 }
 
+impl DestinationRule {
+    /// Secrets that its policies name, some perhaps twice.
+    pub fn credentials(&self) -> impl Iterator<Item = &str> {
+        let policies = self.policy.iter().chain(self.subsets.iter().filter_map(|subset| subset.policy.as_ref()));
+        let blocks = policies.flat_map(|policy| std::iter::once(&policy.blocks).chain(policy.ports.values()));
+        blocks.filter_map(|blocks| blocks.tls.as_ref()?.credential())
+    }
+}
+
 /// Some endpoints of a host, by label.
 ///
 /// <https://istio.io/latest/docs/reference/config/networking/destination-rule/#Subset>

@@ -20,6 +20,16 @@ pub enum ClientTls {
     },
 }
 
+impl ClientTls {
+    /// The Secret that it names.
+    pub fn credential(&self) -> Option<&str> {
+        match self {
+            Self::Simple(origination) | Self::Mutual(_, origination) => origination.credential.as_deref(),
+            Self::Disable | Self::IstioMutual { .. } => None,
+        }
+    }
+}
+
 /// Whom a client believes, and what it says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TlsOrigination {

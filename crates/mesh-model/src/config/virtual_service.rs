@@ -3,7 +3,7 @@
 mod action;
 mod matching;
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use mesh_types::Hostname;
 
@@ -14,7 +14,7 @@ pub use self::{
     },
     matching::{ClaimMatch, FieldMatch, HttpMatch, L4Match, SourceMatch, TlsMatch},
 };
-use super::{Destination, ExportTo, ObjectRef, WeightedDestination};
+use super::{Destination, ExportTo, Meta, ObjectRef, WeightedDestination};
 
 /// Routes of requests to some hosts.
 ///
@@ -41,6 +41,11 @@ impl VirtualService {
         self.gateways.contains(&GatewayRef::Mesh)
     }
 
+    /// Where it applies, each place once.
+    pub fn places(&self) -> BTreeSet<&GatewayRef> {
+        self.gateways.iter().collect()
+    }
+
     /// Whether it lives only through VirtualServices that delegate to it.
     pub fn is_delegate(&self) -> bool {
         self.hosts.is_empty()
@@ -59,6 +64,23 @@ pub enum GatewayRef {
         /// Its name.
         name: Arc<str>,
     },
+}
+
+impl GatewayRef {
+    /// Names a Gateway.
+    pub fn to(meta: &Meta) -> Self {
+        Self::Gateway { namespace: Arc::clone(&meta.namespace), name: Arc::clone(&meta.name) }
+    }
+}
+
+/// As users write it, complete: `mesh`, `NAMESPACE/NAME`.
+impl fmt::Display for GatewayRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mesh => f.write_str("mesh"),
+            Self::Gateway { namespace, name } => write!(f, "{namespace}/{name}"),
+        }
+    }
 }
 
 /// Where a route was written, for explanations.

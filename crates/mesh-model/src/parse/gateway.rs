@@ -33,7 +33,7 @@ pub(super) fn gateway(given: &istio_api::Gateway, at: &At<'_>) -> Gateway {
         }
         self::server(server, at)
     });
-    Gateway { selector: Labels(given.selector.clone()), servers }
+    Gateway { selector: Labels(given.selector.clone()), own_namespace_only: false, servers }
 }
 
 fn server(given: &api::Server, at: &At<'_>) -> Option<Server> {

@@ -100,6 +100,10 @@ impl Hosts {
         self.wildcard.sort_by(|(a, _), (b, _)| a.specificity(b));
     }
 
+    fn all(&self) -> impl Iterator<Item = &Arc<MergedRule>> {
+        self.exact.values().chain(self.wildcard.iter().map(|(_, rules)| rules)).flatten()
+    }
+
     /// D2: the exact host, else the longest wildcard.
     fn find(&self, host: &Hostname) -> Option<&[Arc<MergedRule>]> {
         let wildcard = || self.wildcard.iter().find(|(h, _)| h.contains(host)).map(|(_, rules)| rules);
@@ -188,11 +192,21 @@ impl Rules {
         })?
     }
 
+    /// Secrets that rules with a selector give to the workloads that they select.
+    pub(super) fn selected_credentials<'a>(
+        &'a self,
+        namespace: &str,
+        labels: &'a Labels,
+    ) -> impl Iterator<Item = &'a str> {
+        let hosts = self.local.get(namespace).into_iter();
+        let rules = hosts.flat_map(Hosts::all).flat_map(|rule| &rule.from);
+        let selected = rules.filter(|object| object.spec.workload_selector.as_ref().is_some_and(|s| s.selects(labels)));
+        selected.flat_map(|object| object.spec.credentials())
+    }
+
     /// Every merged rule as its own namespace sees it.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<MergedRule>> {
-        self.local
-            .values()
-            .flat_map(|hosts| hosts.exact.values().chain(hosts.wildcard.iter().map(|(_, r)| r)).flatten())
+        self.local.values().flat_map(Hosts::all)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Issues that no single object shows: references that lead nowhere, and objects that claim the same thing.
 
+mod gateways;
+
 use std::sync::Arc;
 
 use mesh_types::Hostname;
@@ -7,7 +9,7 @@ use rustc_hash::FxHashMap;
 
 use super::PushContext;
 use crate::{
-    config::{Destination, Meta, Object, ObjectRef, RouteAction, VirtualService},
+    config::{Destination, GatewayRef, Meta, Object, ObjectRef, RouteAction, VirtualService},
     issue::{FieldPath, Issue, Severity},
     registry::Service,
 };
@@ -15,7 +17,7 @@ use crate::{
 /// All of them, sorted, each once.
 pub(super) fn find(push: &PushContext) -> Vec<Issue> {
     let mut found = Vec::new();
-    for object in push.routes.all() {
+    for (_, object) in push.routes.all() {
         for (path, destination) in written_destinations(&object.spec) {
             check_destination(push, object, &path, destination, &mut found);
         }
@@ -36,6 +38,7 @@ pub(super) fn find(push: &PushContext) -> Vec<Issue> {
     duplicate_subsets(push, &mut found);
     unknown_rule_hosts(push, &mut found);
     several_sidecars(push, &mut found);
+    gateways::find(push, &mut found);
     found.sort();
     found.dedup();
     found
@@ -122,7 +125,7 @@ fn service_for<'a>(push: &'a PushContext, host: &Hostname) -> Option<&'a Arc<Ser
 fn duplicate_hosts(push: &PushContext, found: &mut Vec<Issue>) {
     let mut owners: FxHashMap<&Hostname, ObjectRef> = FxHashMap::default();
     // Only public ones are compared: they meet in every namespace.
-    for object in push.routes.visible("") {
+    for object in push.routes.visible(&GatewayRef::Mesh, "") {
         for (i, host) in object.spec.hosts.iter().enumerate() {
             match owners.get(host) {
                 None => {

@@ -8,8 +8,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::PushContext;
 use crate::{
     config::{
-        Destination, EgressHost, EgressNamespace, Object, OutboundPolicyMode, RouteAction, Sidecar, SidecarEgress,
-        VirtualService,
+        Destination, EgressHost, EgressNamespace, GatewayRef, Object, OutboundPolicyMode, RouteAction, Sidecar,
+        SidecarEgress, VirtualService,
     },
     registry::Service,
     store::Store,
@@ -86,7 +86,7 @@ impl Scope {
         let mesh = push.mesh();
         let sidecar = push.sidecars.find(&mesh.root_namespace, namespace, labels).cloned();
         let exported: Vec<&Arc<Service>> = push.services().iter().filter(|s| exported(push, s, namespace)).collect();
-        let routes: Vec<&Arc<Object<VirtualService>>> = push.routes.visible(namespace).collect();
+        let routes: Vec<&Arc<Object<VirtualService>>> = push.routes.visible(&GatewayRef::Mesh, namespace).collect();
         let policy = sidecar.as_ref().and_then(|s| s.spec.outbound.as_ref());
         let egress = sidecar.as_ref().map_or(&[][..], |s| &s.spec.egress);
         let listeners: Vec<EgressListener> = if egress.is_empty() {
@@ -108,6 +108,24 @@ impl Scope {
             by_host: FxHashMap::default(),
             sidecar,
             listeners,
+        };
+        scope.index();
+        scope
+    }
+
+    /// What gateways of a namespace see: Sidecars are not for them, and routes come by the Gateways that they serve.
+    pub(super) fn of_gateway(push: &PushContext, namespace: &str) -> Self {
+        let exported = push.services().iter().filter(|s| exported(push, s, namespace));
+        let all = EgressListener { spec: None, services: first_of_each_host(exported), virtual_services: Vec::new() };
+        let mut scope = Self {
+            namespace: namespace.to_owned(),
+            sidecar: None,
+            services: Vec::new(),
+            virtual_services: Vec::new(),
+            listeners: vec![all],
+            outbound_mode: push.mesh().outbound_policy,
+            egress_proxy: None,
+            by_host: FxHashMap::default(),
         };
         scope.index();
         scope

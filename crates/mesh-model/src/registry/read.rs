@@ -8,7 +8,9 @@ use mesh_types::{BadHostname, Hostname, Labels, Locality, Protocol};
 
 use crate::config::{ExportScope, ExportTo};
 
-use super::{Address, Endpoint, Endpoints, Health, Namespace, Origin, Port, Resolution, Service, TargetPort, Workload};
+use super::{
+    Address, Endpoint, Endpoints, Health, Namespace, Origin, Port, Resolution, Secret, Service, TargetPort, Workload,
+};
 
 /// Why a record makes no sense. It is the sender's fault (galley); a retry brings the same record again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -154,5 +156,11 @@ impl TryFrom<&wire::Workload> for Workload {
 impl From<&wire::Namespace> for Namespace {
     fn from(record: &wire::Namespace) -> Self {
         Self { name: record.name.clone(), labels: Labels(record.labels.clone()) }
+    }
+}
+
+impl From<wire::Secret> for Secret {
+    fn from(record: wire::Secret) -> Self {
+        Self { name: record.name, namespace: record.namespace, data: record.data }
     }
 }

@@ -51,11 +51,12 @@ pub enum ReadError {
 }
 
 /// The sort of record of each type URL of the registry.
-const REGISTRY: [(&str, RecordKind); 5] = [
+const REGISTRY: [(&str, RecordKind); 6] = [
     (type_url::SERVICE, RecordKind::Service),
     (type_url::ENDPOINTS, RecordKind::Endpoints),
     (type_url::WORKLOAD, RecordKind::Workload),
     (type_url::NAMESPACE, RecordKind::Namespace),
+    (type_url::REGISTRY_SECRET, RecordKind::Secret),
     (type_url::MESH_CONFIG, RecordKind::Mesh),
 ];
 
@@ -116,6 +117,7 @@ pub fn read(type_url: &str, name: &str, body: Option<&Any>) -> Result<Change, Re
             Record::Workload(Workload::try_from(&record).map_err(wrong_record)?)
         }
         RecordKind::Namespace => Record::Namespace((&unpack::<wire::Namespace>(body).map_err(wrong_body)?).into()),
+        RecordKind::Secret => Record::Secret(unpack::<wire::Secret>(body).map_err(wrong_body)?.into()),
         RecordKind::Mesh => {
             let text = unpack::<wire::MeshConfig>(body).map_err(wrong_body)?.json;
             Record::Mesh(Box::new(parse_mesh(&json(&text)?, &context).map_err(refused)?.config))

@@ -43,9 +43,11 @@ pub(super) fn clusters(context: &Context<'_>) -> Vec<Cluster> {
     all
 }
 
-fn discovery(service: &Service) -> Option<DiscoveryType> {
+/// Nobody dials a service's own endpoints at a gateway, so that it has to know them.
+fn discovery(context: &Context<'_>, service: &Service) -> Option<DiscoveryType> {
     Some(match service.resolution {
         Resolution::Endpoints => DiscoveryType::Eds,
+        Resolution::Passthrough if context.is_gateway() => DiscoveryType::Eds,
         Resolution::Passthrough => DiscoveryType::OriginalDst,
         Resolution::Dns => DiscoveryType::StrictDns,
         Resolution::DnsRoundRobin => DiscoveryType::LogicalDns,
@@ -61,7 +63,7 @@ fn build(
     rule: Option<&MergedRule>,
     subset: Option<&Subset>,
 ) -> Option<Cluster> {
-    let kind = discovery(service)?;
+    let kind = discovery(context, service)?;
     let subset_name = subset.map_or("", |s| s.name.as_str());
     let effective = context.policy(service, port, subset);
     let mut cluster = cluster_of(context, &names::outbound(port.number, subset_name, &service.host), kind);

@@ -13,7 +13,12 @@ use super::{
     chain::{self, Match, Passing},
     table::L4Chain,
 };
-use crate::{context::Context, names, provenance::Provenance, route::destination_cluster};
+use crate::{
+    context::Context,
+    names::{self, Outbound},
+    provenance::Provenance,
+    route::destination_cluster,
+};
 
 /// The chains of a service's port; `wildcard` when they share their address with other services.
 pub(super) fn chains(
@@ -37,50 +42,123 @@ fn routes_of<'a>(context: &'a Context<'_>, service: &Service) -> impl Iterator<I
     context.scope.virtual_services.iter().filter(move |vs| vs.spec.hosts.iter().any(|h| h.contains(&host)))
 }
 
-/// TLS and TCP matches AND everything that they say of the client.
-fn is_for(context: &Context<'_>, source: &SourceMatch) -> bool {
-    (source.gateways.is_empty() || source.gateways.contains(&GatewayRef::Mesh))
-        && source.labels.selects(&context.view.labels)
-        && source.namespace.as_ref().is_none_or(|ns| **ns == *context.view.namespace)
+/// Where connections arrive, and what is known of them there.
+pub(super) struct Place<'a> {
+    /// The mesh, or a Gateway.
+    pub(super) gateway: &'a GatewayRef,
+    /// As clients and objects name the port.
+    pub(super) port: u16,
+    /// Addresses that were dialled; empty: any.
+    pub(super) ranges: &'a [IpNet],
+    /// How bytes are passed on; absent: as the first destination's policy says.
+    pub(super) passing: Option<Passing>,
 }
 
-fn applies(context: &Context<'_>, matching: &L4Match, port: &Port) -> bool {
-    matching.port.is_none_or(|p| p.get() == port.number) && is_for(context, &matching.source)
-}
+impl Place<'_> {
+    /// TLS and TCP matches AND everything that they say of the client.
+    fn takes(&self, context: &Context<'_>, matching: &L4Match) -> bool {
+        let SourceMatch { labels, namespace, gateways } = &matching.source;
+        matching.port.is_none_or(|p| p.get() == self.port)
+            && (gateways.is_empty() || gateways.contains(self.gateway))
+            && labels.selects(&context.view.labels)
+            && namespace.as_ref().is_none_or(|ns| **ns == *context.view.namespace)
+    }
 
-fn subnets(matching: &L4Match, ranges: &[IpNet]) -> Vec<IpNet> {
-    if matching.destination_subnets.is_empty() { ranges.to_vec() } else { matching.destination_subnets.clone() }
-}
+    fn subnets(&self, matching: &L4Match) -> Vec<IpNet> {
+        let own = &matching.destination_subnets;
+        if own.is_empty() { self.ranges.to_vec() } else { own.clone() }
+    }
 
-fn to_clusters(context: &Context<'_>, to: &[WeightedDestination], port: &Port) -> Vec<(String, NonZeroU32)> {
-    to.iter().map(|d| (destination_cluster(context, &d.destination, port.number), d.weight)).collect()
+    fn chain(
+        &self,
+        context: &Context<'_>,
+        matching: Match,
+        to: &[WeightedDestination],
+        object: &Object<VirtualService>,
+        path: &str,
+    ) -> L4Chain {
+        let clusters: Vec<(String, NonZeroU32)> =
+            to.iter().map(|d| (destination_cluster(context, &d.destination, self.port), d.weight)).collect();
+        let passing = self.passing.unwrap_or_else(|| passing_to(context, clusters.first().map(|(name, _)| name)));
+        let filter = chain::tcp_weighted(context, &clusters, passing);
+        L4Chain { matching, filter, metadata: Some(Provenance::object(&object.meta, path).metadata()) }
+    }
 }
 
 fn passing(context: &Context<'_>, service: &Service, port: &Port) -> Passing {
     Passing::of(&context.policy(service, port, None))
 }
 
-/// V14: by server name; the first definition of a name wins; without a route that fits, the service itself.
-fn tls(context: &Context<'_>, service: &Service, port: &Port, wildcard: bool, ranges: &[IpNet]) -> Vec<L4Chain> {
-    let passing = passing(context, service, port);
+fn passing_to(context: &Context<'_>, cluster: Option<&String>) -> Passing {
+    let policy = || {
+        let Outbound { port, subset, host } = Outbound::parse(cluster?)?;
+        let service = context.scope.service(&host)?;
+        let subset = context.rule(service).and_then(|rule| rule.subset(&subset));
+        Some(Passing::of(&context.policy(service, service.port(port)?, subset)))
+    };
+    policy().unwrap_or_default()
+}
+
+/// V14: chains of `tls` routes, by server name; the first definition of a name wins.
+pub(super) fn tls_routes<'a>(
+    context: &Context<'_>,
+    place: &Place<'_>,
+    objects: impl Iterator<Item = &'a Arc<Object<VirtualService>>>,
+) -> Vec<L4Chain> {
     let mut found: Vec<L4Chain> = Vec::new();
-    for object in routes_of(context, service) {
+    for object in objects {
         for (index, route) in object.spec.tls.iter().enumerate() {
-            for matching in route.matches.iter().filter(|m| applies(context, &m.l4, port)) {
+            for matching in route.matches.iter().filter(|m| place.takes(context, &m.l4)) {
                 let matching = Match {
                     server_names: matching.sni_hosts.iter().map(ToString::to_string).collect(),
-                    subnets: subnets(&matching.l4, ranges),
+                    subnets: place.subnets(&matching.l4),
                     ..Match::default()
                 };
-                if found.iter().any(|known| known.matching == matching) {
-                    continue;
+                if found.iter().all(|known| known.matching != matching) {
+                    let path = format!("spec.tls[{index}]");
+                    found.push(place.chain(context, matching, &route.route, object, &path));
                 }
-                let filter = chain::tcp_weighted(context, &to_clusters(context, &route.route, port), passing);
-                let metadata = Provenance::object(&object.meta, &format!("spec.tls[{index}]")).metadata();
-                found.push(L4Chain { matching, filter, metadata: Some(metadata) });
             }
         }
     }
+    found
+}
+
+/// Whether some chain takes whatever the others leave.
+type IsComplete = bool;
+
+/// V15: chains of `tcp` routes; one without subnets ends the list.
+pub(super) fn tcp_routes<'a>(
+    context: &Context<'_>,
+    place: &Place<'_>,
+    objects: impl Iterator<Item = &'a Arc<Object<VirtualService>>>,
+) -> (Vec<L4Chain>, IsComplete) {
+    let mut found: Vec<L4Chain> = Vec::new();
+    for object in objects {
+        for (index, route) in object.spec.tcp.iter().enumerate() {
+            let everything = [L4Match::default()];
+            let matches = if route.matches.is_empty() { &everything[..] } else { &route.matches };
+            for matching in matches.iter().filter(|m| place.takes(context, m)) {
+                let terminal = matching.destination_subnets.is_empty();
+                let matching = Match { subnets: place.subnets(matching), ..Match::default() };
+                if found.iter().all(|known| known.matching != matching) {
+                    let path = format!("spec.tcp[{index}]");
+                    found.push(place.chain(context, matching, &route.route, object, &path));
+                }
+                if terminal {
+                    return (found, true);
+                }
+            }
+        }
+    }
+    (found, false)
+}
+
+/// Without a route that fits, the service itself.
+fn tls(context: &Context<'_>, service: &Service, port: &Port, wildcard: bool, ranges: &[IpNet]) -> Vec<L4Chain> {
+    let passing = passing(context, service, port);
+    let place = Place { gateway: &GatewayRef::Mesh, port: port.number, ranges, passing: Some(passing) };
+    let mut found = tls_routes(context, &place, routes_of(context, service));
     if found.is_empty() {
         // An address of its own needs no name; on a shared one the name tells services apart.
         let named = wildcard && service.host.as_str() != "*";
@@ -91,30 +169,15 @@ fn tls(context: &Context<'_>, service: &Service, port: &Port, wildcard: bool, ra
     found
 }
 
-/// V15: a match without subnets ends the list; without one, the service itself comes last.
+/// Where no route takes everything the service itself comes last.
 fn tcp(context: &Context<'_>, service: &Service, port: &Port, ranges: &[IpNet]) -> Vec<L4Chain> {
     let passing = passing(context, service, port);
-    let mut found: Vec<L4Chain> = Vec::new();
-    for object in routes_of(context, service) {
-        for (index, route) in object.spec.tcp.iter().enumerate() {
-            let everything = [L4Match::default()];
-            let matches = if route.matches.is_empty() { &everything[..] } else { &route.matches };
-            for matching in matches.iter().filter(|m| applies(context, m, port)) {
-                let terminal = matching.destination_subnets.is_empty();
-                let matching = Match { subnets: subnets(matching, ranges), ..Match::default() };
-                if found.iter().all(|known| known.matching != matching) {
-                    let filter = chain::tcp_weighted(context, &to_clusters(context, &route.route, port), passing);
-                    let metadata = Provenance::object(&object.meta, &format!("spec.tcp[{index}]")).metadata();
-                    found.push(L4Chain { matching, filter, metadata: Some(metadata) });
-                }
-                if terminal {
-                    return found;
-                }
-            }
-        }
+    let place = Place { gateway: &GatewayRef::Mesh, port: port.number, ranges, passing: Some(passing) };
+    let (mut found, is_complete) = tcp_routes(context, &place, routes_of(context, service));
+    if !is_complete {
+        let matching = Match { subnets: ranges.to_vec(), ..Match::default() };
+        found.push(own(context, service, port, matching, passing));
     }
-    let matching = Match { subnets: ranges.to_vec(), ..Match::default() };
-    found.push(own(context, service, port, matching, passing));
     found
 }
 

@@ -47,6 +47,24 @@ pub(super) fn inbound(
     filter(&manager)
 }
 
+/// HTTP that comes to a gateway from outside: it says who the client is, and believes nobody else about that.
+pub(super) fn gateway(context: &Context<'_>, stat_prefix: &str, route_table: &str, protocol: Protocol) -> Filter {
+    let mut manager = base(context, stat_prefix, protocol);
+    manager.route_specifier =
+        Some(RouteSpecifier::Rds(Rds { config_source: Some(ads()), route_config_name: route_table.to_owned() }));
+    manager.server_name = "istio-envoy".to_owned();
+    manager.use_remote_address = flag(true);
+    manager.forward_client_cert_details = ForwardClientCertDetails::SanitizeSet as i32;
+    manager.set_current_client_cert_details = Some(SetCurrentClientCertDetails {
+        subject: flag(true),
+        cert: true,
+        dns: true,
+        uri: true,
+        ..Default::default()
+    });
+    filter(&manager)
+}
+
 fn filter(manager: &HttpConnectionManager) -> Filter {
     Filter {
         name: "envoy.filters.network.http_connection_manager".to_owned(),

@@ -17,14 +17,21 @@ use crate::{
 };
 
 /// V4 to V6: in written order, one per match; nothing comes after one that takes every request.
-pub(super) fn routes(context: &Context<'_>, object: &Object<VirtualService>, port: u16) -> Vec<Route> {
+///
+/// `place` is where they apply: the mesh, or a Gateway.
+pub(super) fn routes(
+    context: &Context<'_>,
+    object: &Object<VirtualService>,
+    place: &GatewayRef,
+    port: u16,
+) -> Vec<Route> {
     let mut routes = Vec::new();
     for http in &object.spec.http {
         if http.matches.is_empty() {
             routes.extend(route(context, object, http, None, port));
             return routes;
         }
-        for matching in http.matches.iter().filter(|m| applies(context, m, port)) {
+        for matching in http.matches.iter().filter(|m| applies(context, m, place, port)) {
             routes.extend(route(context, object, http, Some(matching), port));
             if matching.takes_every_request() {
                 return routes;
@@ -34,14 +41,14 @@ pub(super) fn routes(context: &Context<'_>, object: &Object<VirtualService>, por
     routes
 }
 
-fn applies(context: &Context<'_>, matching: &HttpMatch, port: u16) -> bool {
-    matching.port.is_none_or(|p| p.get() == port) && is_for(context, &matching.source)
+fn applies(context: &Context<'_>, matching: &HttpMatch, place: &GatewayRef, port: u16) -> bool {
+    matching.port.is_none_or(|p| p.get() == port) && is_for(context, &matching.source, place)
 }
 
 /// V7: gateways that are listed decide alone.
-fn is_for(context: &Context<'_>, source: &SourceMatch) -> bool {
+fn is_for(context: &Context<'_>, source: &SourceMatch, place: &GatewayRef) -> bool {
     if !source.gateways.is_empty() {
-        return source.gateways.contains(&GatewayRef::Mesh);
+        return source.gateways.contains(place);
     }
     source.labels.selects(&context.view.labels)
         && source.namespace.as_ref().is_none_or(|ns| **ns == *context.view.namespace)

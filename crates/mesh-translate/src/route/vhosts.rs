@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use mesh_model::{
-    config::{Object, VirtualService},
+    config::{GatewayRef, Object, VirtualService},
     registry::Service,
 };
 use mesh_types::{Hostname, Protocol};
@@ -58,7 +58,7 @@ fn of_port(context: &Context<'_>, port: u16, only: Option<&Hostname>) -> Vec<Vir
         if own.is_empty() && (port != 80 || only.is_some()) {
             continue;
         }
-        let routes = http::routes(context, object, port);
+        let routes = http::routes(context, object, &GatewayRef::Mesh, port);
         if routes.is_empty() {
             continue;
         }

@@ -107,6 +107,7 @@ fn pod(value: &Value) -> wire::Workload {
             .map(|(name, number)| (name.clone(), number.as_u64().unwrap().try_into().unwrap()))
             .collect(),
         ready: value.get("ready") != Some(&Value::Bool(false)),
+        annotations: texts(value, "/metadata/annotations"),
         labels,
         name,
         ..Default::default()
@@ -216,13 +217,15 @@ impl Mesh {
         Self::try_of(&format!("{}\n---\n{yaml}", include_str!("bookinfo.yaml")))
     }
 
-    /// The proxy of a pod `NAMESPACE/NAME`.
+    /// The proxy of a pod `NAMESPACE/NAME`; a gateway if the pod was injected as one.
     pub(crate) fn view(&self, pod: &str) -> ProxyView {
         let workload = self.push.workload(pod).expect("no such pod");
         let (namespace, name) = pod.split_once('/').unwrap();
         let ip = workload.addresses[0];
+        let is_gateway = workload.annotations.get("inject.istio.io/templates").is_some_and(|names| names == "gateway");
+        let kind = if is_gateway { "router" } else { "sidecar" };
         let node =
-            Node { id: format!("sidecar~{ip}~{name}.{namespace}~{namespace}.svc.cluster.local"), ..Default::default() };
+            Node { id: format!("{kind}~{ip}~{name}.{namespace}~{namespace}.svc.cluster.local"), ..Default::default() };
         ProxyView::new(&node, &self.push).unwrap()
     }
 

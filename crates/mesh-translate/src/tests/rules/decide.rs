@@ -15,9 +15,10 @@ use mesh_snapshot::{
     PickContext, Policy, Provenance, RewrittenHost, Routed, Snapshot, Store, TcpForward, Tick, Transport,
     UpstreamProtocol,
 };
+use mesh_types::NodeKind;
 
 use super::{super::fixture::Mesh, Call};
-use crate::Built;
+use crate::{Built, ProxyView};
 
 /// Every fact that a case may name.
 pub(super) const FACTS: [&str; 27] = [
@@ -32,7 +33,7 @@ pub(super) const FACTS: [&str; 27] = [
     "name",
     // `CLUSTER`, or `CLUSTER*WEIGHT + CLUSTER*WEIGHT`.
     "cluster",
-    // What comes back where no server is asked: `404 NR`, `503 NC`, `503 UH`, `closed`, `301 LOCATION`, `STATUS BODY`.
+    // What comes back where no server is asked: `404 NR`, `503 NC`, `503 UH`, `closed`, `refused`, `301 LOCATION`, `STATUS BODY`.
     "answer",
     // What the server gets in place of what was sent.
     "path",
@@ -61,6 +62,7 @@ pub(super) const FACTS: [&str; 27] = [
 type Decided = BTreeMap<&'static str, String>;
 
 pub(super) struct Proxy {
+    view: ProxyView,
     snapshot: Snapshot,
     pub(super) refused: Vec<String>,
 }
@@ -102,7 +104,7 @@ impl Proxy {
         for (name, ..) in wanted.names {
             store.resolve(&name, vec![[198, 51, 100, 1].into(), [198, 51, 100, 2].into()]);
         }
-        Self { snapshot: store.build(&Snapshot::default()), refused }
+        Self { snapshot: store.build(&Snapshot::default()), view, refused }
     }
 
     /// What becomes of a call.
@@ -114,7 +116,9 @@ impl Proxy {
         let pod = call.into.as_deref().unwrap_or(&call.from);
         let own = mesh.push.workload(pod).unwrap().addresses[0];
         let ip = if call.into.is_some() { own } else { address(mesh, pod, host) };
-        let destination = call.at.unwrap_or(SocketAddr::new(ip, port));
+        let is_gateway = self.view.kind == NodeKind::Router;
+        let opened = if is_gateway { self.view.pod_ports(port)[0] } else { port };
+        let destination = call.at.unwrap_or(SocketAddr::new(ip, opened));
         let protocols: Vec<Box<str>> = match scheme {
             "http" => vec!["http/1.1".into()],
             "http10" => vec!["http/1.0".into()],
@@ -130,8 +134,14 @@ impl Proxy {
             server_name: tls.then_some(host),
             protocols: &protocols,
         };
-        let bound = if call.into.is_some() { "virtualInbound" } else { "virtualOutbound" };
-        let bound = self.snapshot.listener(bound).unwrap();
+        let bound = match (is_gateway, &call.into) {
+            (true, _) => format!("0.0.0.0_{}", destination.port()),
+            (false, Some(_)) => "virtualInbound".to_owned(),
+            (false, None) => "virtualOutbound".to_owned(),
+        };
+        let Some(bound) = self.snapshot.listener(&bound) else {
+            return Decided::from([("answer", "refused".to_owned())]);
+        };
         let listener = self.snapshot.listener_for(bound, destination);
         let inspection = listener.inspection(destination.port());
         let waits = match (inspection.tls, inspection.http) {
