@@ -21,9 +21,21 @@ pub struct BadAnnotation {
     pub wanted: &'static str,
 }
 
+/// What a pod becomes. <https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/#customizing-injection>
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Template {
+    /// An application with a proxy beside it.
+    #[default]
+    Sidecar,
+    /// A proxy that is the application: a gateway.
+    Gateway,
+}
+
 /// Everything that annotations ask for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Wishes {
+    /// `inject.istio.io/templates`.
+    pub template: Template,
     /// `sidecar.istio.io/proxyImage`: the proxy's image.
     pub proxy_image: Option<String>,
     /// `sidecar.istio.io/proxyImageType`: a variant of it.
@@ -98,10 +110,18 @@ impl Wishes {
     pub fn parse(pod: &Pod) -> Result<Self, BadAnnotation> {
         let empty = BTreeMap::new();
         let all = Annotations(pod.metadata.annotations.as_ref().unwrap_or(&empty));
-        all.read("inject.istio.io/templates", "sidecar, the one template that there is", |text| {
-            (text == "sidecar").then_some(())
-        })?;
         Ok(Self {
+            template: all
+                .read(
+                    "inject.istio.io/templates",
+                    "sidecar or gateway, the templates that there are",
+                    |text| match text {
+                        "sidecar" => Some(Template::Sidecar),
+                        "gateway" => Some(Template::Gateway),
+                        _ => None,
+                    },
+                )?
+                .unwrap_or_default(),
             proxy_image: all.text("sidecar.istio.io/proxyImage"),
             image_type: all.text("sidecar.istio.io/proxyImageType"),
             requests: all

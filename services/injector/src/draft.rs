@@ -1,6 +1,6 @@
 //! A pod that is being edited, as JSON: what is not touched stays as it was written, known to this build or not.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The pod.
 pub(crate) struct Draft(Value);
@@ -23,6 +23,14 @@ impl Draft {
     pub(crate) fn set_if_absent(&mut self, kind: &str, key: &str, value: &str) {
         let values = object(object(&mut self.0, "metadata"), kind).entry_map();
         values.entry(key).or_insert_with(|| value.into());
+    }
+
+    /// Sets a kernel parameter of the pod's network, where the pod sets no value of its own.
+    pub(crate) fn sysctl_if_absent(&mut self, name: &str, value: &str) {
+        let sysctls = list(object(object(&mut self.0, "spec"), "securityContext"), "sysctls");
+        if !sysctls.iter().any(|sysctl| sysctl.get("name").and_then(Value::as_str) == Some(name)) {
+            sysctls.push(json!({ "name": name, "value": value }));
+        }
     }
 
     /// The value of an annotation.
@@ -54,14 +62,19 @@ impl Draft {
     }
 
     fn list(&mut self, name: &str) -> &mut Vec<Value> {
-        let slot = object(&mut self.0, "spec").entry_map().entry(name).or_insert(Value::Null);
-        if !slot.is_array() {
-            *slot = Value::Array(Vec::new());
-        }
-        match slot {
-            Value::Array(items) => items,
-            _ => unreachable!("made an array above"),
-        }
+        list(object(&mut self.0, "spec"), name)
+    }
+}
+
+/// The list under a key, made where there is none.
+fn list<'a>(parent: &'a mut Value, key: &str) -> &'a mut Vec<Value> {
+    let slot = parent.entry_map().entry(key).or_insert(Value::Null);
+    if !slot.is_array() {
+        *slot = Value::Array(Vec::new());
+    }
+    match slot {
+        Value::Array(items) => items,
+        _ => unreachable!("made an array above"),
     }
 }
 

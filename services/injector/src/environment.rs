@@ -38,7 +38,9 @@ pub(crate) fn variables(
     scrape: Option<&Scrape>,
 ) -> Result<Vec<EnvVar>, serde_json::Error> {
     let settings = context.request.settings;
-    let apps: Vec<&Container> = applications(context).collect();
+    let apps: Vec<&Container> = containers(context).filter(|container| container.name != PROXY).collect();
+    // A gateway's ports are those of the proxy itself.
+    let open = if context.is_gateway() { containers(context).collect() } else { apps.clone() };
     let mut variables = vec![
         value("PILOT_CERT_PROVIDER", "istiod"),
         value("CA_ADDR", &settings.ca_address),
@@ -49,7 +51,7 @@ pub(crate) fn variables(
         field("HOST_IP", "status.hostIP"),
         limit("ISTIO_CPU_LIMIT", "limits.cpu"),
         value("PROXY_CONFIG", format!("{}\n", context.effective.written)),
-        value("ISTIO_META_POD_PORTS", pod_ports(&apps)?),
+        value("ISTIO_META_POD_PORTS", pod_ports(&open)?),
         value("ISTIO_META_APP_CONTAINERS", apps.iter().map(|app| app.name.as_str()).collect::<Vec<_>>().join(",")),
         limit("GOMEMLIMIT", "limits.memory"),
         limit("GOMAXPROCS", "limits.cpu"),
@@ -97,15 +99,14 @@ pub(crate) fn of_metadata(context: &Context<'_>) -> Vec<EnvVar> {
     metadata.iter().map(|(name, text)| value(name, text)).collect()
 }
 
-/// The containers that are not the proxy.
-fn applications<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a Container> {
-    let containers = context.pod.spec.as_ref().map(|spec| spec.containers.as_slice()).unwrap_or_default();
-    containers.iter().filter(|container| container.name != PROXY)
+/// The containers as the pod's author wrote them; the proxy may be among them.
+fn containers<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a Container> {
+    context.pod.spec.as_ref().map(|spec| spec.containers.as_slice()).unwrap_or_default().iter()
 }
 
 /// The ports that the pod declares, as a JSON list with a line for each.
-fn pod_ports(apps: &[&Container]) -> Result<String, serde_json::Error> {
-    let ports = apps.iter().flat_map(|app| app.ports.iter().flatten());
+fn pod_ports(containers: &[&Container]) -> Result<String, serde_json::Error> {
+    let ports = containers.iter().flat_map(|container| container.ports.iter().flatten());
     let lines: Vec<String> = ports
         .map(|port: &ContainerPort| serde_json::to_string(port).map(|json| format!("    {json}")))
         .collect::<Result<_, _>>()?;

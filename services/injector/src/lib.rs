@@ -16,7 +16,9 @@
 //!
 //! The pod is read through types and edited as JSON, so that fields which this build does not know survive. What is added
 //! is what Istio 1.25's template adds, with the same names; container `istio-proxy` stands first and holds the others
-//! back until it is ready (Istio's `holdApplicationUntilProxyStarts`, which is on here).
+//! back until it is ready (Istio's `holdApplicationUntilProxyStarts`, which is on here). A pod that asks for template
+//! `gateway` has no application: its own container `istio-proxy`, often with nothing but `image: auto`, becomes a router,
+//! and no traffic is captured.
 //!
 //! Start reading at [`inject`], then [`decide`].
 
@@ -36,7 +38,7 @@ pub mod workload;
 
 use istio_api::MeshConfig;
 use json_patch::Patch;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, ResourceRequirements};
 use mesh_types::Labels;
 use serde_json::{Value, json};
 
@@ -47,12 +49,15 @@ pub use settings::{DataPlane, Settings};
 pub use workload::Workload;
 
 use crate::{
-    annotations::Wishes,
+    annotations::{Template, Wishes},
     draft::Draft,
     effective::Effective,
     probes::Probers,
     settings::{ANNOTATION_STATUS, INIT, PROXY},
 };
+
+/// A gateway listens where its Gateways say, also below 1024, and is not root.
+const LOWEST_PORT: (&str, &str) = ("net.ipv4.ip_unprivileged_port_start", "0");
 
 /// What injection is asked about.
 #[derive(Clone, Copy, Debug)]
@@ -145,7 +150,9 @@ impl Context<'_> {
     fn edit(&self, draft: &mut Draft) -> Result<(), serde_json::Error> {
         // What the pod's author wrote for a container of the proxy's name goes over what is made here.
         let own = draft.take("containers", PROXY);
-        let probers = if self.wishes.rewrite_probes.unwrap_or(self.request.settings.rewrite_app_http_probers) {
+        let rewrites = self.wishes.rewrite_probes.unwrap_or(self.request.settings.rewrite_app_http_probers);
+        // Nothing is captured in a gateway's pod, so that probes of whatever else runs there arrive.
+        let probers = if rewrites && !self.is_gateway() {
             probes::rewrite(draft, self.pod, self.status_port)?
         } else {
             Probers::default()
@@ -156,14 +163,19 @@ impl Context<'_> {
             Some(own) => overrides::over(proxy, own),
             None => proxy,
         };
-        let init = match init_container::container(self) {
+        let init = match init_container::container(self).filter(|_| !self.is_gateway()) {
             Some(container) => Some(serde_json::to_value(container)?),
             None => None,
         };
         let status = self.status(init.is_some());
         self.place(draft, init, proxy);
         for volume in volumes::volumes(self) {
-            draft.append("volumes", serde_json::to_value(volume)?);
+            if draft.item("volumes", &volume.name).is_none() {
+                draft.append("volumes", serde_json::to_value(volume)?);
+            }
+        }
+        if self.is_gateway() {
+            draft.sysctl_if_absent(LOWEST_PORT.0, LOWEST_PORT.1);
         }
         for secret in &self.request.settings.image_pull_secrets {
             draft.append("imagePullSecrets", json!({ "name": secret }));
@@ -176,8 +188,18 @@ impl Context<'_> {
         Ok(())
     }
 
+    fn is_gateway(&self) -> bool {
+        self.wishes.template == Template::Gateway
+    }
+
+    /// What the author of a gateway gives its proxy. Beside an application both sides' words are combined.
+    fn own_resources(&self) -> Option<&ResourceRequirements> {
+        let mut containers = self.pod.spec.iter().flat_map(|spec| &spec.containers);
+        containers.find(|container| container.name == PROXY && self.is_gateway())?.resources.as_ref()
+    }
+
     fn native(&self) -> bool {
-        self.wishes.native_sidecar.unwrap_or(self.request.settings.native_sidecars)
+        !self.is_gateway() && self.wishes.native_sidecar.unwrap_or(self.request.settings.native_sidecars)
     }
 
     /// Puts the containers where they belong: `istio-init` behind the pod's own, which may need the plain network; a
@@ -222,7 +244,12 @@ impl Context<'_> {
     fn describe(&self, draft: &mut Draft) {
         let labels = self.pod.metadata.labels.clone().unwrap_or_default();
         let mut add = |kind: &str, key: &str, value: &str| draft.set_if_absent(kind, key, value);
-        add("labels", "security.istio.io/tlsMode", "istio");
+        if self.is_gateway() {
+            // Whether a gateway takes the mesh's certificates is for its Gateway objects to say.
+            add("labels", "istio.io/rev", &self.request.settings.revision);
+        } else {
+            add("labels", "security.istio.io/tlsMode", "istio");
+        }
         add("labels", "service.istio.io/canonical-name", &self.workload.canonical_name(&labels));
         add("labels", "service.istio.io/canonical-revision", &workload::canonical_revision(&labels));
         if !self.request.settings.network.is_empty() {

@@ -30,6 +30,10 @@ pub(crate) fn merge(context: &Context<'_>, draft: &mut Draft) -> Option<Scrape> 
     }
     let text = |key: &str| draft.annotation(key).unwrap_or_default().to_owned();
     let before = Scrape { scrape: text(SCRAPE), path: text(PATH), port: text(PORT) };
+    // In a gateway's pod nobody but the proxy has metrics: what its author wrote is meant.
+    if context.is_gateway() && before != Scrape::default() {
+        return None;
+    }
     draft.set("annotations", SCRAPE, "true");
     draft.set("annotations", PORT, &port);
     draft.set("annotations", PATH, "/stats/prometheus");

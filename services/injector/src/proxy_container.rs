@@ -43,7 +43,7 @@ pub(crate) fn container(
         }]),
         startup_probe: probed.then(|| probe(600, 1, None)),
         readiness_probe: probed.then(|| readiness(context)),
-        resources: Some(resources(context)),
+        resources: context.own_resources().is_none().then(|| resources(context)),
         restart_policy: context.native().then(|| "Always".to_owned()),
         security_context: Some(security(context)),
         volume_mounts: Some(volumes::mounts(context)),
@@ -56,7 +56,7 @@ fn arguments(context: &Context<'_>) -> Vec<String> {
     let or = |wish: &Option<String>, setting: &str| wish.clone().unwrap_or_else(|| setting.to_owned());
     let mut arguments = vec![
         "proxy".to_owned(),
-        "sidecar".to_owned(),
+        if context.is_gateway() { "router" } else { "sidecar" }.to_owned(),
         "--domain".to_owned(),
         format!("$(POD_NAMESPACE).svc.{}", settings.domain),
         format!("--proxyLogLevel={}", or(&wishes.proxy_log_level, &settings.proxy_log_level)),
@@ -69,9 +69,12 @@ fn arguments(context: &Context<'_>) -> Vec<String> {
     arguments
 }
 
-/// The application's start waits for `lateen-proxy wait`; a native sidecar is waited for by its startup probe, and is told
+/// A gateway has no application that waits for it. Beside one, the application's start waits for `lateen-proxy wait`; a native sidecar is waited for by its startup probe, and is told
 /// to drain before the application's end is its own.
 fn lifecycle(context: &Context<'_>) -> Option<Lifecycle> {
+    if context.is_gateway() {
+        return None;
+    }
     let run = |words: &[&str]| {
         let command = Some(words.iter().map(|word| (*word).to_owned()).collect());
         Some(LifecycleHandler { exec: Some(ExecAction { command }), ..LifecycleHandler::default() })
@@ -124,7 +127,7 @@ pub(crate) fn resources(context: &Context<'_>) -> ResourceRequirements {
 }
 
 fn security(context: &Context<'_>) -> SecurityContext {
-    let tproxy = context.effective.interception_mode() == InboundInterceptionMode::Tproxy;
+    let tproxy = !context.is_gateway() && context.effective.interception_mode() == InboundInterceptionMode::Tproxy;
     let extra = [(tproxy, "NET_ADMIN"), (context.wishes.bind_low_ports, "NET_BIND_SERVICE")];
     let add: Vec<String> = extra.into_iter().filter(|(on, _)| *on).map(|(_, name)| name.to_owned()).collect();
     // Capabilities are given to root only; the group still tells the proxy's connections from the application's.

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::*;
 
+mod gateway;
 mod wishes;
 
 /// A mesh in which `namespace` opted in.

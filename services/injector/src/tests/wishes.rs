@@ -60,7 +60,7 @@ fn nonsense_is_refused_by_name() {
         ("sidecar.istio.io/userVolume", "[]"),
         ("sidecar.istio.io/rewriteAppHTTPProbers", "maybe"),
         ("status.sidecar.istio.io/port", "70000"),
-        ("inject.istio.io/templates", "gateway"),
+        ("inject.istio.io/templates", "waypoint"),
         ("lateen.io/data-plane", "nginx"),
         ("proxy.istio.io/config", "concurrency: many"),
         ("proxy.istio.io/config", "{"),
