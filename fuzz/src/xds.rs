@@ -10,11 +10,12 @@ use crate::{
     route, see,
 };
 
-const KINDS: [(&str, Kind); 4] = [
+const KINDS: [(&str, Kind); 5] = [
     (type_url::LISTENER, Kind::Listener),
     (type_url::ROUTE, Kind::Route),
     (type_url::CLUSTER, Kind::Cluster),
     (type_url::ENDPOINT, Kind::Endpoints),
+    (type_url::SECRET, Kind::Secret),
 ];
 
 /// Nothing panics, neither when the resource comes in nor when the world is built from it and asked; a refused resource

@@ -18,6 +18,7 @@ mod control;
 mod copy;
 mod dns;
 mod feed;
+mod files;
 mod flags;
 mod held;
 mod http;
@@ -30,6 +31,7 @@ mod tcp;
 mod telemetry;
 #[cfg(test)]
 mod testing;
+mod tls;
 mod upstream;
 mod worker;
 mod world;

@@ -19,7 +19,8 @@ use crate::{
     outlier::OutlierConfig,
     refusal::{At, Bad},
     route::Provenance,
-    take::{duration, ensure, limit, nothing_left, number, text_of, type_name},
+    take::{duration, ensure, limit, nothing_left, number, text_of},
+    tls::{self, ClientRules},
 };
 
 /// A validated cluster, without its endpoints where those come by themselves.
@@ -47,6 +48,8 @@ pub struct ClusterConfig {
     pub outlier: Option<OutlierConfig>,
     /// How HTTP is spoken to it.
     pub http: HttpOptions,
+    /// TLS to it, if any.
+    pub(crate) tls: Option<Arc<ClientRules>>,
     /// How connections are kept alive.
     pub keepalive: Option<Keepalive>,
     /// From which address connections come.
@@ -127,7 +130,6 @@ impl ClusterConfig {
     pub(crate) fn parse(mut message: pb::Cluster, version: u64) -> Result<Self, Bad> {
         let name: Arc<str> = std::mem::take(&mut message.name).into();
         ensure(!name.is_empty(), "name", "is empty")?;
-        refuse_secured(&mut message)?;
         let discovery = Discovery::parse(&mut message, &name)?;
         let connect_timeout = duration(message.connect_timeout.take()).at("connect_timeout")?;
         let connect_timeout = connect_timeout.unwrap_or(Duration::from_secs(5));
@@ -137,6 +139,9 @@ impl ClusterConfig {
         let limits = Limits::parse(message.circuit_breakers.take()).at("circuit_breakers")?;
         let outlier = message.outlier_detection.take().map(OutlierConfig::parse).transpose().at("outlier_detection")?;
         let http = HttpOptions::parse(&mut message)?;
+        let tls = tls::context(message.transport_socket.take())
+            .and_then(|context| context.map(|context| ClientRules::parse(context, &http)).transpose());
+        let tls = tls.at("transport_socket")?.map(Arc::new);
         let keepalive = message.upstream_connection_options.take().map(parse_keepalive).transpose();
         let keepalive = keepalive.at("upstream_connection_options")?.flatten();
         let source = message.upstream_bind_config.take().map(parse_bind).transpose().at("upstream_bind_config")?;
@@ -165,6 +170,7 @@ impl ClusterConfig {
             limits,
             outlier,
             http,
+            tls,
             keepalive,
             source,
             provenance,
@@ -183,20 +189,6 @@ impl ClusterConfig {
         });
         Some(names).into_iter().flatten()
     }
-}
-
-/// Connections to upstreams are plain: whatever asks for anything else is refused, not sent in the clear.
-fn refuse_secured(message: &mut pb::Cluster) -> Result<(), Bad> {
-    let Some(socket) = &message.transport_socket else { return Ok(()) };
-    let raw = match &socket.config_type {
-        Some(core::transport_socket::ConfigType::TypedConfig(any)) => {
-            type_name(any) == "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"
-        }
-        None => socket.name == "envoy.transport_sockets.raw_buffer",
-    };
-    ensure(raw, "transport_socket", "TLS to an upstream is not supported")?;
-    message.transport_socket = None;
-    Ok(())
 }
 
 impl Discovery {

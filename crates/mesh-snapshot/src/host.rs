@@ -18,6 +18,7 @@ use crate::{
     endpoint::{Assignment, EndpointAddress},
     outlier::{HostOutcome, OutlierState, Tick},
     snapshot::Resolved,
+    tls::{ClientTls, Vault},
 };
 
 /// One address that a cluster's requests may go to.
@@ -89,6 +90,8 @@ impl Drop for Active {
 pub struct Cluster {
     /// The configuration.
     pub config: Arc<ClusterConfig>,
+    /// TLS to its endpoints, if any.
+    pub tls: Option<ClientTls>,
     balancer: Balancer,
     state: Arc<ClusterState>,
     /// What the endpoints were made from; the same again makes the same cluster.
@@ -162,10 +165,16 @@ impl ClusterState {
 
 impl Cluster {
     /// Builds a cluster, taking over what is going on in the previous one of the same name.
-    pub(crate) fn build(config: &Arc<ClusterConfig>, inputs: Inputs, previous: Option<&Arc<Self>>) -> Arc<Self> {
+    pub(crate) fn build(
+        config: &Arc<ClusterConfig>,
+        inputs: Inputs,
+        vault: &Vault,
+        previous: Option<&Arc<Self>>,
+    ) -> Arc<Self> {
         if let Some(previous) = previous
             && Arc::ptr_eq(&previous.config, config)
             && previous.made_from.same(&inputs)
+            && previous.tls.as_ref().zip(config.tls.as_ref()).is_none_or(|(tls, rules)| tls.is_still(rules, vault))
         {
             return previous.clone();
         }
@@ -181,7 +190,9 @@ impl Cluster {
         let balancer =
             Balancer::new(config.policy, levels, config.locality_weighted, overprovisioning, config.panic_percent);
         let state = previous.map(|p| p.state.clone()).unwrap_or_default();
-        let cluster = Self { config: config.clone(), balancer, state, made_from: inputs };
+        let before = previous.and_then(|previous| previous.tls.as_ref());
+        let tls = config.tls.as_ref().map(|rules| ClientTls::new(rules, vault, before));
+        let cluster = Self { config: config.clone(), tls, balancer, state, made_from: inputs };
         // Endpoints that went took their ejections with them.
         let away = cluster.hosts().filter(|(_, h)| h.load.outlier.is_sent_away()).count();
         cluster.state.ejected.store(u32::try_from(away).unwrap_or(u32::MAX), Relaxed);

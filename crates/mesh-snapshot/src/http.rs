@@ -1,13 +1,16 @@
 //! The HTTP connection manager: how requests are read from a connection, and what is added to them.
 
+mod edge;
+
 use std::{sync::Arc, time::Duration};
 
 use http::HeaderValue;
 use mesh_proto::envoy::envoy::extensions::filters::network::http_connection_manager::v3 as pb;
 
+pub use self::edge::{Client, ClientCertHeader, Edge};
 use crate::{
     log::AccessLog,
-    path::PathForm,
+    path::{EscapedSlashes, PathForm},
     refusal::{At, Bad},
     route::RouteTable,
     take::{duration, ensure, flag, limit, nothing_left, number, type_name},
@@ -28,14 +31,14 @@ pub struct HttpManager {
     pub server_header: ServerHeader,
     /// The most that the headers of a request may take, in KiB.
     pub max_headers_kb: u32,
-    /// Whether this is an edge: the peer's address is the client's, and `x-envoy-*` from there is not believed.
-    pub edge: bool,
+    /// How much is believed of what a request says of its client.
+    pub edge: Edge,
     /// In which form paths are matched and passed on.
     pub path_form: PathForm,
     /// Whether a request without `x-request-id` gets one.
     pub request_id: bool,
-    /// Whether `x-forwarded-client-cert` is passed on.
-    pub keep_client_cert: bool,
+    /// What becomes of `x-forwarded-client-cert`.
+    pub client_cert: ClientCertHeader,
     /// Kinds of upgrades that are passed through, in lower case (`websocket`).
     pub upgrades: Vec<Box<str>>,
     /// Whether HTTP/1.0 is answered; 426 if not.
@@ -100,10 +103,10 @@ impl HttpManager {
             server_name: parse_server_name(&std::mem::take(&mut message.server_name))?,
             server_header: ServerHeader::parse(std::mem::take(&mut message.server_header_transformation))?,
             max_headers_kb: number(message.max_request_headers_kb.take()).unwrap_or(60),
-            edge: flag(message.use_remote_address.take()).unwrap_or(false),
+            edge: Edge::parse(&mut message)?,
             path_form: parse_path_form(&mut message)?,
             request_id: flag(message.generate_request_id.take()).unwrap_or(true),
-            keep_client_cert: keeps_client_cert(&mut message)?,
+            client_cert: ClientCertHeader::parse(&mut message)?,
             upgrades: parse_upgrades(std::mem::take(&mut message.upgrade_configs))?,
             http10: false,
             idle_timeout: Some(Duration::from_secs(3600)),
@@ -190,17 +193,6 @@ fn parse_server_name(name: &str) -> Result<HeaderValue, Bad> {
     HeaderValue::from_str(name).map_err(|_| Bad::new("server_name", "is no value of a header"))
 }
 
-/// Without TLS there is no client certificate: only ALWAYS_FORWARD_ONLY lets the header pass.
-fn keeps_client_cert(message: &mut pb::HttpConnectionManager) -> Result<bool, Bad> {
-    use pb::http_connection_manager::ForwardClientCertDetails as F;
-    message.set_current_client_cert_details = None;
-    match F::try_from(std::mem::take(&mut message.forward_client_cert_details)) {
-        Ok(F::AlwaysForwardOnly) => Ok(true),
-        Ok(F::Sanitize | F::ForwardOnly | F::AppendForward | F::SanitizeSet) => Ok(false),
-        Err(_) => Err(Bad::new("forward_client_cert_details", "is unknown")),
-    }
-}
-
 fn parse_upgrades(configs: Vec<pb::http_connection_manager::UpgradeConfig>) -> Result<Vec<Box<str>>, Bad> {
     let mut kinds = Vec::new();
     for (i, mut config) in configs.into_iter().enumerate() {
@@ -217,15 +209,17 @@ fn parse_upgrades(configs: Vec<pb::http_connection_manager::UpgradeConfig>) -> R
 
 fn parse_path_form(message: &mut pb::HttpConnectionManager) -> Result<PathForm, Bad> {
     use pb::http_connection_manager::PathWithEscapedSlashesAction as P;
-    let unescape_slashes = match P::try_from(std::mem::take(&mut message.path_with_escaped_slashes_action)) {
-        Ok(P::ImplementationSpecificDefault | P::KeepUnchanged) => false,
-        Ok(P::UnescapeAndForward) => true,
-        _ => return Err(Bad::new("path_with_escaped_slashes_action", "is not supported")),
+    let escaped_slashes = match P::try_from(std::mem::take(&mut message.path_with_escaped_slashes_action)) {
+        Ok(P::ImplementationSpecificDefault | P::KeepUnchanged) => EscapedSlashes::Keep,
+        Ok(P::RejectRequest) => EscapedSlashes::Reject,
+        Ok(P::UnescapeAndRedirect) => EscapedSlashes::Redirect,
+        Ok(P::UnescapeAndForward) => EscapedSlashes::Undo,
+        Err(_) => return Err(Bad::new("path_with_escaped_slashes_action", "is unknown")),
     };
     Ok(PathForm {
         normalize: flag(message.normalize_path.take()).unwrap_or(false),
         merge_slashes: std::mem::take(&mut message.merge_slashes),
-        unescape_slashes,
+        escaped_slashes,
     })
 }
 
@@ -236,8 +230,6 @@ fn refuse_unknown(mut message: pb::HttpConnectionManager) -> Result<(), Bad> {
     }
     // `Expect: 100-continue` is answered by the proxy itself in any case; with this, Envoy would leave it to the upstream.
     message.proxy_100_continue = false;
-    // Whether addresses are internal matters only for headers that a sidecar does not set.
-    message.internal_address_config = None;
     // How long a connection lives on after its last response is the proxy's own choice.
     message.delayed_close_timeout = None;
     nothing_left(&message)

@@ -14,9 +14,9 @@
 //! request (active requests, ejections, permits, whose turn it is) lives in atomics behind the endpoints and clusters,
 //! and a new snapshot takes these over by cluster and address, so that an update of endpoints resets nothing.
 //!
-//! **Not here:** sockets, HTTP codecs, connection pools, clocks. **Invariants:** no field of a resource is ignored in
-//! silence: a decoder takes what it understands out of a message, and whatever is left is refused by its name. Upstream
-//! and downstream TLS is refused, never replaced by plain bytes.
+//! **Not here:** sockets, files, HTTP codecs, connection pools, clocks. **Invariants:** no field of a resource is ignored in
+//! silence: a decoder takes what it understands out of a message, and whatever is left is refused by its name. TLS is
+//! never replaced by plain bytes: what it lacks makes handshakes fail.
 //!
 //! Start reading at [`Store`], then [`Snapshot`], then [`RouteTable`].
 
@@ -42,6 +42,7 @@ mod sniff;
 mod take;
 mod tcp;
 mod text;
+mod tls;
 
 pub use self::{
     balance::PickContext,
@@ -54,11 +55,11 @@ pub use self::{
     fraction::Fraction,
     headers::HeaderChanges,
     host::{Active, Cluster, Host, Permit, Resource},
-    http::{Codec, HttpManager, RouteSource, ServerHeader},
+    http::{Client, ClientCertHeader, Codec, Edge, HttpManager, RouteSource, ServerHeader},
     listener::{Connection, FilterChain, Handler, Inspection, Listener, Transport},
     log::AccessLog,
     outlier::{HostOutcome, OutlierConfig, Tick},
-    path::PathForm,
+    path::{EscapedSlashes, PathForm},
     refusal::{Bad, Kind, Refused},
     route::{
         Abort, Action, Affinity, Changes, Cors, CorsVerdict, DirectResponse, Fault, Forward, HashInput, HashPolicy,
@@ -69,4 +70,5 @@ pub use self::{
     sniff::{SNIFF_LIMIT, Sniffed, sniff},
     tcp::TcpForward,
     text::{Pattern, Substitution, TextTest},
+    tls::{ClientTls, Distrust, NotReady, Origin, PeerFacts, ServerTls, Speaks},
 };

@@ -11,6 +11,7 @@ use std::{
 
 use mesh_proto::envoy::envoy::config::{core::v3 as core, listener::v3 as pb};
 
+pub(crate) use self::chain::networks;
 use self::{chain::ChainTest, inspect::Inspectors};
 pub use self::{
     chain::{Connection, Transport},
@@ -22,12 +23,13 @@ use crate::{
     log::AccessLog,
     refusal::{At, Bad},
     route::Provenance,
-    take::{duration, ensure, flag, nothing_left, type_name, typed},
+    take::{duration, ensure, flag, limit, nothing_left, type_name, typed},
     tcp::TcpForward,
+    tls::{self, ServerRules, ServerTls, Vault},
 };
 
 /// A validated listener.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Listener {
     /// Its name.
     pub name: Arc<str>,
@@ -53,10 +55,12 @@ pub struct Listener {
 }
 
 /// What takes a connection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FilterChain {
     /// Its name.
     pub name: Box<str>,
+    /// TLS that ends here, if any.
+    pub tls: Option<ServerTls>,
     /// What it does.
     pub handler: Handler,
     /// Which object made it.
@@ -126,6 +130,29 @@ impl Listener {
         chain::choose(&self.chains, |chain| &chain.test, connection).or(self.default.as_ref())
     }
 
+    /// The same with its TLS made ready with what there is now; as it was before, if nothing of that has changed.
+    pub(crate) fn ready(self: &Arc<Self>, vault: &Vault, previous: Option<&Arc<Self>>) -> Arc<Self> {
+        if self.chains().all(|chain| chain.tls.is_none()) {
+            return self.clone();
+        }
+        let same = |(before, parsed): (&Arc<FilterChain>, &Arc<FilterChain>)| match (&before.tls, &parsed.tls) {
+            (Some(before), Some(parsed)) => before.is_still(parsed, vault),
+            (before, parsed) => before.is_none() && parsed.is_none(),
+        };
+        if let Some(previous) = previous
+            && previous.chains().count() == self.chains().count()
+            && previous.chains().zip(self.chains()).all(same)
+        {
+            return previous.clone();
+        }
+        let ready = |chain: &Arc<FilterChain>| match &chain.tls {
+            Some(tls) => Arc::new(FilterChain { tls: Some(tls.ready(vault)), ..FilterChain::clone(chain) }),
+            None => chain.clone(),
+        };
+        let chains = self.chains.iter().map(ready).collect();
+        Arc::new(Self { chains, default: self.default.as_ref().map(ready), ..Self::clone(self) })
+    }
+
     /// All chains, the default one last.
     pub fn chains(&self) -> impl Iterator<Item = &Arc<FilterChain>> {
         self.chains.iter().chain(&self.default)
@@ -155,19 +182,14 @@ impl FilterChain {
         let name = std::mem::take(&mut message.name).into();
         let matching = message.filter_chain_match.take().unwrap_or_default();
         let test = ChainTest::parse(matching).at("filter_chain_match")?;
-        if let Some(socket) = message.transport_socket.take() {
-            let raw = match &socket.config_type {
-                Some(core::transport_socket::ConfigType::TypedConfig(any)) => {
-                    type_name(any) == "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"
-                }
-                None => socket.name == "envoy.transport_sockets.raw_buffer",
-            };
-            ensure(raw, "transport_socket", "terminating TLS is not supported")?;
-        }
+        let patience = limit(message.transport_socket_connect_timeout.take()).at("transport_socket_connect_timeout")?;
+        let context = tls::context(message.transport_socket.take());
+        let rules = context.and_then(|context| context.map(ServerRules::parse).transpose()).at("transport_socket")?;
+        let tls = rules.map(|rules| ServerTls::new(rules, patience));
         let provenance = Provenance::parse(message.metadata.take());
         let filters = std::mem::take(&mut message.filters);
         nothing_left(&message)?;
-        Ok(Self { name, handler: Handler::parse(filters)?, provenance, test })
+        Ok(Self { name, tls, handler: Handler::parse(filters)?, provenance, test })
     }
 
     /// What it asks of a connection, for people; empty where it takes any.
@@ -176,12 +198,26 @@ impl FilterChain {
     }
 }
 
+/// Leads a connection to the cluster of the name that it asks for.
+/// <https://www.envoyproxy.io/docs/envoy/latest/configuration/listeners/network_filters/sni_cluster_filter>
+const SNI_CLUSTER: &str = "envoy.extensions.filters.network.sni_cluster.v3.SniCluster";
+
+fn is_sni_cluster(filter: &pb::Filter) -> bool {
+    matches!(&filter.config_type, Some(pb::filter::ConfigType::TypedConfig(any)) if type_name(any) == SNI_CLUSTER)
+}
+
 impl Handler {
     fn parse(filters: Vec<pb::Filter>) -> Result<Self, Bad> {
-        let mut handler = None;
+        let (mut handler, mut by_server_name) = (None, false);
         for (i, filter) in filters.into_iter().enumerate() {
             ensure(handler.is_none(), "", "stands behind a filter that ends the chain").at_index("filters", i)?;
+            by_server_name |= is_sni_cluster(&filter);
             handler = Self::parse_filter(filter).at_index("filters", i)?;
+        }
+        if let Some(Self::Tcp(forward)) = handler.as_mut().filter(|_| by_server_name) {
+            let mut named = TcpForward::clone(forward);
+            named.by_server_name = true;
+            *forward = Arc::new(named);
         }
         handler.ok_or_else(|| Bad::new("filters", "has none that ends the chain"))
     }
@@ -199,6 +235,8 @@ impl Handler {
                 let forward = typed(&any).and_then(TcpForward::parse).at("typed_config")?;
                 Ok(Some(Self::Tcp(Arc::new(forward))))
             }
+            // Read where the chain is put together.
+            SNI_CLUSTER => Ok(None),
             // Istio's own filters: what they do, this proxy does without being asked.
             "stats.PluginConfig" | "envoy.tcp.metadataexchange.config.MetadataExchange" => Ok(None),
             other => Err(Bad::new("typed_config", format!("`{other}` is not supported"))),

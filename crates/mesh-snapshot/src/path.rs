@@ -11,8 +11,22 @@ pub struct PathForm {
     pub normalize: bool,
     /// Several slashes are one.
     pub merge_slashes: bool,
-    /// `%2F` and `%5C` are slashes.
-    pub unescape_slashes: bool,
+    /// What is made of `%2F` and `%5C`.
+    pub escaped_slashes: EscapedSlashes,
+}
+
+/// What is made of slashes that are written as escapes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EscapedSlashes {
+    /// Nothing: they are no slashes.
+    #[default]
+    Keep,
+    /// Such a path is answered with 400.
+    Reject,
+    /// They are slashes, and the client is sent there (307).
+    Redirect,
+    /// They are slashes.
+    Undo,
 }
 
 impl PathForm {
@@ -21,6 +35,9 @@ impl PathForm {
         let plain = !path.contains(['%', '\\']) && !path.contains("//") && !path.contains("/.");
         if plain || self == Self::default() {
             return Some(Cow::Borrowed(path));
+        }
+        if self.escaped_slashes == EscapedSlashes::Reject && has_escaped_slash(path) {
+            return None;
         }
         let mut text = self.decode(path);
         if self.normalize {
@@ -36,13 +53,18 @@ impl PathForm {
 }
 
 impl PathForm {
+    /// Whether a client that asks for `path` is sent to the form that this makes of it.
+    pub fn redirects(self, path: &str) -> bool {
+        self.escaped_slashes == EscapedSlashes::Redirect && has_escaped_slash(path)
+    }
+
     /// Undoes escapes until none is left that may be undone: with a lone `%` before it, one of them makes another
     /// (`%%34%31`), and whoever decodes next would see another path than was matched here. Each round is shorter.
     fn decode(self, path: &str) -> String {
         let mut text = path.to_owned();
         loop {
             let mut next = text.clone();
-            if self.unescape_slashes {
+            if matches!(self.escaped_slashes, EscapedSlashes::Redirect | EscapedSlashes::Undo) {
                 next = next.replace("%2F", "/").replace("%2f", "/").replace("%5C", "\\").replace("%5c", "\\");
             }
             if self.normalize {
@@ -54,6 +76,10 @@ impl PathForm {
             text = next;
         }
     }
+}
+
+fn has_escaped_slash(path: &str) -> bool {
+    ["%2F", "%2f", "%5C", "%5c"].iter().any(|escaped| path.contains(escaped))
 }
 
 /// Undoes the escapes of characters that need none; the others get upper-case digits.

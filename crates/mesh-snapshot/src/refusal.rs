@@ -13,6 +13,8 @@ pub enum Kind {
     Cluster,
     /// The endpoints of a cluster (EDS).
     Endpoints,
+    /// A certificate with its key, or whom to trust (SDS).
+    Secret,
 }
 
 impl Kind {
@@ -24,6 +26,7 @@ impl Kind {
             type_url::ROUTE => Self::Route,
             type_url::CLUSTER => Self::Cluster,
             type_url::ENDPOINT => Self::Endpoints,
+            type_url::SECRET => Self::Secret,
             _ => return None,
         })
     }
@@ -36,6 +39,7 @@ impl fmt::Display for Kind {
             Self::Route => "route configuration",
             Self::Cluster => "cluster",
             Self::Endpoints => "endpoints",
+            Self::Secret => "secret",
         })
     }
 }

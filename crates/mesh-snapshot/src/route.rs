@@ -21,6 +21,7 @@ use mesh_proto::{
     envoy::envoy::config::{core::v3::Metadata, route::v3 as pb},
 };
 
+pub(crate) use self::head::without_port;
 pub use self::{
     action::{Forward, Mirror, RewrittenHost, Target},
     cors::{Cors, CorsVerdict, Preflight},
@@ -59,9 +60,20 @@ pub struct VirtualHost {
     pub attempt_count_in_response: bool,
     /// Which object made it.
     pub provenance: Provenance,
+    /// Where requests that did not come by TLS are sent instead, if they are.
+    secure: Option<Secure>,
     routes: Vec<Route>,
     changes: Changes,
     filters: FilterConfigs,
+}
+
+/// A virtual host for TLS only.
+#[derive(Debug)]
+struct Secure {
+    /// Clients of our own need no TLS.
+    spares_internal: bool,
+    /// Leads to the same address with `https`.
+    route: Route,
 }
 
 /// One route.
@@ -174,6 +186,9 @@ impl RouteTable {
     /// The route of a request; none means 404.
     pub fn route(&self, head: &Head<'_>, random: u64) -> Option<Routed<'_>> {
         let virtual_host = self.virtual_host(head)?;
+        if let Some(route) = virtual_host.secured(head) {
+            return Some(Routed { table: self, virtual_host, route });
+        }
         let route = virtual_host.routes.iter().find(|route| route.test.is_match(head, random))?;
         Some(Routed { table: self, virtual_host, route })
     }
@@ -187,6 +202,10 @@ impl RouteTable {
     pub fn search(&self, head: &Head<'_>, random: u64) -> Search<'_> {
         let mut search = Search { virtual_host: self.virtual_host(head), passed: Vec::new(), routed: None };
         let Some(virtual_host) = search.virtual_host else { return search };
+        if let Some(route) = virtual_host.secured(head) {
+            search.routed = Some(Routed { table: self, virtual_host, route });
+            return search;
+        }
         for route in &virtual_host.routes {
             let because = route.test.mismatches(head, random);
             if because.is_empty() {
@@ -225,9 +244,41 @@ impl VirtualHost {
             }
         }
         let provenance = Provenance::parse(message.metadata.take());
+        let secure = Secure::parse(std::mem::take(&mut message.require_tls), &provenance)?;
         nothing_left(&message)?;
         let name = name.into();
-        Ok(Self { name, attempt_count, attempt_count_in_response, provenance, routes, changes, filters })
+        Ok(Self { name, attempt_count, attempt_count_in_response, provenance, secure, routes, changes, filters })
+    }
+
+    /// The route to `https`, where the request has to go there first.
+    fn secured(&self, head: &Head<'_>) -> Option<&Route> {
+        let secure = self.secure.as_ref().filter(|_| head.scheme != "https")?;
+        let internal = || head.headers.get("x-envoy-internal").is_some_and(|value| value == "true");
+        if secure.spares_internal && internal() { None } else { Some(&secure.route) }
+    }
+}
+
+impl Secure {
+    fn parse(requirement: i32, provenance: &Provenance) -> Result<Option<Self>, Bad> {
+        use pb::{redirect_action::SchemeRewriteSpecifier as S, virtual_host::TlsRequirementType as T};
+        let spares_internal = match T::try_from(requirement) {
+            Ok(T::None) => return Ok(None),
+            Ok(T::ExternalOnly) => true,
+            Ok(T::All) => false,
+            Err(_) => return Err(Bad::new("require_tls", "is unknown")),
+        };
+        let redirect =
+            pb::RedirectAction { scheme_rewrite_specifier: Some(S::HttpsRedirect(true)), ..Default::default() };
+        let any = pb::RouteMatch {
+            path_specifier: Some(pb::route_match::PathSpecifier::Prefix("/".into())),
+            ..Default::default()
+        };
+        let route = Route::parse(pb::Route {
+            r#match: Some(any),
+            action: Some(pb::route::Action::Redirect(redirect)),
+            ..Default::default()
+        })?;
+        Ok(Some(Self { spares_internal, route: Route { provenance: provenance.clone(), ..route } }))
     }
 }
 

@@ -13,6 +13,7 @@ use mesh_proto::{
     envoy::envoy::config::{
         cluster::v3 as cluster, endpoint::v3 as endpoint, listener::v3 as listener, route::v3 as route,
     },
+    envoy::envoy::extensions::transport_sockets::tls::v3::Secret,
 };
 use rustc_hash::{FxHashMap, FxHasher};
 
@@ -25,6 +26,7 @@ use crate::{
     refusal::{Bad, Kind, Refused},
     route::RouteTable,
     take::typed,
+    tls::{Origin, Vault, parse_secret},
 };
 
 /// Addresses that DNS gave for a name, in its order.
@@ -130,6 +132,10 @@ pub struct Wanted {
     pub endpoints: Vec<Arc<str>>,
     /// Names of route configurations (RDS).
     pub routes: Vec<Arc<str>>,
+    /// Names of secrets (SDS).
+    pub secrets: Vec<Arc<str>>,
+    /// Files to read, and whether the machine's roots are wanted.
+    pub files: Vec<Origin>,
     /// Names for DNS.
     pub names: Vec<(String, DnsFamily, Duration)>,
 }
@@ -142,6 +148,7 @@ pub struct Store {
     clusters: BTreeMap<Arc<str>, Arc<ClusterConfig>>,
     assignments: FxHashMap<Arc<str>, Arc<Assignment>>,
     resolved: FxHashMap<String, Arc<Resolved>>,
+    vault: Vault,
 }
 
 impl Store {
@@ -176,6 +183,10 @@ impl Store {
                     self.assignments.insert(name.into(), Arc::new(parsed));
                 }
             }
+            Kind::Secret => {
+                let (own, material) = parse_secret(typed::<Secret>(any)?)?;
+                self.vault.put(Origin::Secret(named(name, &own)?), material);
+            }
         }
         Ok(())
     }
@@ -187,6 +198,7 @@ impl Store {
             Kind::Route => drop(self.routes.remove(name)),
             Kind::Cluster => drop(self.clusters.remove(name)),
             Kind::Endpoints => drop(self.assignments.remove(name)),
+            Kind::Secret => self.vault.remove(&Origin::Secret(name.into())),
         }
     }
 
@@ -195,6 +207,16 @@ impl Store {
         let resolved = Arc::new(Resolved(addresses));
         let before = self.resolved.insert(name.to_owned(), resolved.clone());
         before.is_none_or(|before| before != resolved)
+    }
+
+    /// Takes in what a file holds; none: it cannot be read. Whether that is news.
+    pub fn read(&mut self, file: &Origin, bytes: Option<Vec<u8>>) -> bool {
+        self.vault.read(file, bytes)
+    }
+
+    /// Forgets files that are not among these.
+    pub fn keep_files(&mut self, keep: &[Origin]) {
+        self.vault.keep(|origin| matches!(origin, Origin::Secret(_)) || keep.contains(origin));
     }
 
     /// Forgets what DNS said of other names than these.
@@ -211,11 +233,23 @@ impl Store {
             }
             wanted.names.extend(config.dns_names().map(|(name, family, refresh)| (name.to_owned(), family, refresh)));
         }
+        let of_clusters = self.clusters.values().flat_map(|c| &c.tls).flat_map(|tls| tls.origins());
+        let of_listeners = self.listeners.values().flat_map(|l| l.chains()).flat_map(|c| &c.tls);
+        for origin in of_clusters.chain(of_listeners.flat_map(|tls| tls.origins())) {
+            match origin {
+                Origin::Secret(name) => wanted.secrets.push(name.clone()),
+                file => wanted.files.push(file.clone()),
+            }
+        }
         wanted.routes = self.listeners.values().flat_map(|l| route_names(l)).collect();
         wanted.endpoints.sort_unstable();
         wanted.endpoints.dedup();
         wanted.routes.sort_unstable();
         wanted.routes.dedup();
+        wanted.secrets.sort_unstable();
+        wanted.secrets.dedup();
+        wanted.files.sort_unstable();
+        wanted.files.dedup();
         wanted.names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         wanted.names.dedup_by(|a, b| a.0 == b.0);
         wanted
@@ -228,7 +262,7 @@ impl Store {
         for (name, config) in &self.clusters {
             let before = previous.clusters.get(name);
             let built = match self.inputs(config) {
-                Some(inputs) => Some(Cluster::build(config, inputs, before)),
+                Some(inputs) => Some(Cluster::build(config, inputs, &self.vault, before)),
                 None => before.cloned(),
             };
             clusters.extend(built.map(|cluster| (name.clone(), cluster)));
@@ -238,8 +272,9 @@ impl Store {
             .listeners
             .iter()
             .filter_map(|(name, listener)| {
-                let listener = Some(listener).filter(|l| complete(l)).or_else(|| previous.listeners.get(name))?;
-                Some((name.clone(), listener.clone()))
+                let before = previous.listeners.get(name);
+                let listener = if complete(listener) { listener.ready(&self.vault, before) } else { before?.clone() };
+                Some((name.clone(), listener))
             })
             .collect();
         let addresses = listeners.values().flat_map(|l| l.addresses.iter().map(|address| (*address, l.clone())));

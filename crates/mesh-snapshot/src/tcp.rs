@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A validated TCP proxy.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TcpForward {
     targets: Vec<(Arc<str>, u64)>,
     total: u64,
@@ -25,6 +25,8 @@ pub struct TcpForward {
     pub connect_attempts: u32,
     /// Whether a caller is kept at one endpoint, by its address.
     pub by_source: bool,
+    /// Whether the name that TLS asks for is the cluster's.
+    pub by_server_name: bool,
     /// Where it is logged.
     pub access_log: Vec<AccessLog>,
 }
@@ -62,6 +64,7 @@ impl TcpForward {
             max_age: age,
             connect_attempts: number(message.max_connect_attempts.take()).unwrap_or(1).max(1),
             by_source,
+            by_server_name: false,
             access_log: AccessLog::parse_all(std::mem::take(&mut message.access_log))?,
         };
         message.stat_prefix.clear();
@@ -69,7 +72,15 @@ impl TcpForward {
         Ok(forward)
     }
 
-    /// The cluster of one connection.
+    /// The cluster of one connection, which asks for this name.
+    pub fn target_of(&self, server_name: Option<&str>, random: u64) -> Arc<str> {
+        match server_name {
+            Some(name) if self.by_server_name => name.into(),
+            _ => self.target(random).clone(),
+        }
+    }
+
+    /// The cluster of one connection, where names do not decide.
     pub fn target(&self, random: u64) -> &Arc<str> {
         let mut rest = random % self.total;
         for (cluster, weight) in &self.targets {

@@ -9,10 +9,11 @@ use tokio::{io::AsyncReadExt, net::TcpStream};
 use super::{
     flags::Flags,
     http,
-    io::{Io, reset},
+    io::{Seen, Wire, reset},
     record::ConnectionRecord,
     stats::ListenerStats,
     tcp,
+    tls::{self, Secured},
     worker::Worker,
 };
 
@@ -31,6 +32,8 @@ pub(crate) struct Downstream {
     pub(crate) server_name: Option<Box<str>>,
     /// Protocols that were found or are offered.
     pub(crate) protocols: Vec<Box<str>>,
+    /// The TLS that ended here, if any.
+    pub(crate) secured: Option<Box<Secured>>,
     /// When it came.
     pub(crate) began: Instant,
 }
@@ -47,6 +50,11 @@ pub(crate) struct Place {
 }
 
 impl Downstream {
+    /// The scheme of addresses that lead here.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.secured.is_some() { "https" } else { "http" }
+    }
+
     /// Asks the snapshot in force who takes this connection.
     pub(crate) fn place(&self, worker: &Worker) -> Option<Place> {
         let snapshot = worker.snapshot();
@@ -95,6 +103,7 @@ async fn carry(
         transport: Transport::Raw,
         server_name: None,
         protocols: Vec::new(),
+        secured: None,
         began: Instant::now(),
     };
     let snapshot = worker.snapshot();
@@ -109,11 +118,30 @@ async fn carry(
         record.finish(worker, &listener.access_log);
         return reset(stream);
     };
-    let io = Io::new(first, stream);
+    let seen = Seen::new(first, stream);
+    let io = match &place.chain.tls {
+        None => Wire::Plain(seen),
+        Some(tls) => match tls::accept(tls, seen, &stats.tls).await {
+            Ok((io, secured)) => {
+                downstream.secured = Some(Box::new(secured));
+                io
+            }
+            Err(failed) => return note_failure(worker, downstream, &place, &failed),
+        },
+    };
     match place.chain.handler.clone() {
         Handler::Http(_) => http::serve(worker, downstream, place, io).await,
         Handler::Tcp(forward) => tcp::forward(worker, downstream, &place, &forward, io).await,
     }
+}
+
+/// A client with whom no handshake came about; it has been told why, as far as TLS has a word for it.
+fn note_failure(worker: &Worker, downstream: Downstream, place: &Place, failed: &tls::Failed) {
+    let (listener, client, name) = (&place.listener.name, downstream.source, downstream.server_name.as_deref());
+    tracing::info!(%listener, chain = &*place.chain.name, %client, name, reason = %failed, "a TLS handshake failed");
+    let mut record = ConnectionRecord::new(Rc::new(downstream));
+    record.refusal = Some(failed.to_string());
+    record.finish(worker, &place.listener.access_log);
 }
 
 /// Where the connection was going when it was redirected.

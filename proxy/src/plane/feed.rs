@@ -5,7 +5,8 @@
 //! published when everything that was asked for has been answered, so that a proxy that is ready knows its mesh.
 //!
 //! Endpoints or routes that do not exist, or whose first version is refused, are as good as empty ones: the cluster
-//! answers 503 and the listener 404, instead of a connection that goes past what the mesh says about it.
+//! answers 503 and the listener 404, instead of a connection that goes past what the mesh says about it. A secret has
+//! nothing that could stand in for it: whoever names it fails its handshakes.
 
 mod count;
 
@@ -22,7 +23,7 @@ use mesh_proto::{
     envoy::envoy::config::{endpoint::v3::ClusterLoadAssignment, route::v3::RouteConfiguration},
     pack, type_url,
 };
-use mesh_snapshot::{Kind, Store, Wanted};
+use mesh_snapshot::{Kind, Origin, Store, Wanted};
 use mesh_xds::{
     Resource,
     client::{Event, Events, Subscriber, Update},
@@ -30,13 +31,14 @@ use mesh_xds::{
 };
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
 use self::count::Counts;
 use super::{
     Shared,
     dns::Answer,
+    files,
     held::{Held, Rejected, Version},
 };
 
@@ -70,6 +72,10 @@ pub(crate) struct Feed {
     answers: Vec<Answer>,
     /// The store differs from what is published.
     is_dirty: bool,
+    /// Secrets that the control plane has no word on hold up the first snapshot no longer.
+    is_tired: bool,
+    /// Files that could not be read, so that each is told of once.
+    unread: BTreeSet<Origin>,
     /// Clusters went since the last publication.
     lost_clusters: bool,
     is_published: bool,
@@ -89,6 +95,8 @@ impl Feed {
             present: BTreeSet::new(),
             answers: Vec::new(),
             is_dirty: false,
+            is_tired: false,
+            unread: BTreeSet::new(),
             lost_clusters: false,
             is_published: false,
         }
@@ -98,6 +106,8 @@ impl Feed {
     pub(crate) async fn run(mut self, mut events: Events, mut answers: mpsc::Receiver<Answer>) {
         self.subscriber.everything(type_url::CLUSTER);
         self.subscriber.everything(type_url::LISTENER);
+        let mut again = interval(files::AGAIN_AFTER);
+        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 event = events.next() => {
@@ -106,6 +116,7 @@ impl Feed {
                     self.gather(&mut events).await;
                 }
                 Some(answer) = answers.recv() => self.answer(answer),
+                _ = again.tick(), if !self.wanted.files.is_empty() => self.read_files(),
                 () = sleep(REMINDER), if !self.is_published => self.remind(),
             }
             while let Ok(answer) = answers.try_recv() {
@@ -193,16 +204,15 @@ impl Feed {
                 self.lost_clusters |= kind == Kind::Cluster;
             }
             // Whoever names them decides how long they are needed; see `sweep`.
-            Kind::Endpoints | Kind::Route => self.stand_in(kind, name),
+            Kind::Endpoints | Kind::Route | Kind::Secret => self.stand_in(kind, name),
         }
     }
 
     /// Something empty for a name that is asked for, if there is nothing yet.
     fn stand_in(&mut self, kind: Kind, name: &Arc<str>) {
-        let Some(empty) = empty(kind, name) else { return };
         if self.names(kind).is_some_and(|names| names.contains(name))
             && self.present.insert((kind, name.clone()))
-            && self.store.put(kind, name, &empty).is_ok()
+            && empty(kind, name).is_some_and(|empty| self.store.put(kind, name, &empty).is_ok())
         {
             self.is_dirty = true;
         }
@@ -213,6 +223,7 @@ impl Feed {
         match kind {
             Kind::Endpoints => Some(&self.wanted.endpoints),
             Kind::Route => Some(&self.wanted.routes),
+            Kind::Secret => Some(&self.wanted.secrets),
             Kind::Cluster | Kind::Listener => None,
         }
     }
@@ -227,10 +238,32 @@ impl Feed {
         if wanted.routes != self.wanted.routes {
             self.subscriber.names(type_url::ROUTE, all(&wanted.routes));
         }
+        if wanted.secrets != self.wanted.secrets {
+            self.subscriber.names(type_url::SECRET, all(&wanted.secrets));
+        }
         if wanted.names != self.wanted.names {
             self.shared.names.replace(&wanted.names);
         }
+        let other_files = wanted.files != self.wanted.files;
         self.wanted = wanted;
+        if other_files {
+            self.read_files();
+        }
+    }
+
+    /// Small files of this machine, read while nothing waits for it: requests are carried by other threads.
+    fn read_files(&mut self) {
+        for file in &self.wanted.files {
+            let bytes = files::read(file);
+            match &bytes {
+                Ok(_) => drop(self.unread.remove(file)),
+                Err(error) if self.unread.insert(file.clone()) => {
+                    tracing::warn!(%file, %error, "cannot be read; TLS that needs it fails");
+                }
+                Err(_) => {}
+            }
+            self.is_dirty |= self.store.read(file, bytes.ok());
+        }
     }
 
     fn answer(&mut self, answer: Answer) {
@@ -240,9 +273,14 @@ impl Feed {
         }
     }
 
-    /// Endpoints and routes that were asked for and have not been answered.
+    /// Endpoints, routes and secrets that were asked for and have not been answered.
     fn awaited(&self) -> impl Iterator<Item = (Kind, &Arc<str>)> {
-        let named = [(Kind::Endpoints, &self.wanted.endpoints), (Kind::Route, &self.wanted.routes)];
+        let secrets: &[Arc<str>] = if self.is_tired { &[] } else { &self.wanted.secrets };
+        let named = [
+            (Kind::Endpoints, &self.wanted.endpoints[..]),
+            (Kind::Route, &self.wanted.routes),
+            (Kind::Secret, secrets),
+        ];
         let all = named.into_iter().flat_map(|(kind, names)| names.iter().map(move |name| (kind, name)));
         all.filter(|(kind, name)| !self.present.contains(&(*kind, (*name).clone())))
     }
@@ -290,6 +328,7 @@ impl Feed {
         let is_wanted = |kind: Kind, name: &Arc<str>| match kind {
             Kind::Endpoints => self.wanted.endpoints.binary_search(name).is_ok(),
             Kind::Route => self.wanted.routes.binary_search(name).is_ok(),
+            Kind::Secret => self.wanted.secrets.binary_search(name).is_ok(),
             Kind::Cluster | Kind::Listener => true,
         };
         let (kept, gone) = mem::take(&mut self.present).into_iter().partition(|(kind, name)| is_wanted(*kind, name));
@@ -299,11 +338,15 @@ impl Feed {
             self.store.remove(kind, &name);
             self.held.remove(kind, &name);
         }
+        self.store.keep_files(&self.wanted.files);
+        self.unread.retain(|file| self.wanted.files.contains(file));
         let names = &self.wanted.names;
         self.store.keep_names(|name| names.binary_search_by(|(wanted, ..)| wanted.as_str().cmp(name)).is_ok());
     }
 
-    fn remind(&self) {
+    /// Says what is awaited. Secrets are not, from then on: they concern their own chains only.
+    fn remind(&mut self) {
+        self.is_tired = true;
         let mut awaited: Vec<String> = [Kind::Cluster, Kind::Listener]
             .into_iter()
             .filter(|kind| !self.listed.contains(kind))
@@ -324,7 +367,7 @@ fn empty(kind: Kind, name: &Arc<str>) -> Option<Any> {
             Some(pack(&ClusterLoadAssignment { cluster_name: name, ..ClusterLoadAssignment::default() }))
         }
         Kind::Route => Some(pack(&RouteConfiguration { name, ..RouteConfiguration::default() })),
-        Kind::Cluster | Kind::Listener => None,
+        Kind::Cluster | Kind::Listener | Kind::Secret => None,
     }
 }
 

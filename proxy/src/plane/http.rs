@@ -7,6 +7,7 @@
 //! ```
 
 mod attempt;
+mod edge;
 mod forward;
 mod local;
 mod mirror;
@@ -65,6 +66,7 @@ struct HttpConnection {
     downstream: Rc<Downstream>,
     place: RefCell<Rc<Place>>,
     stats: Arc<HttpStats>,
+    http2: bool,
     /// Requests under way.
     active: Cell<u32>,
     /// When the last one was answered.
@@ -79,7 +81,10 @@ pub(crate) async fn serve(worker: &Rc<Worker>, downstream: Downstream, place: Pl
     let http2 = match manager.codec {
         Codec::Http2 => true,
         Codec::Http1 => false,
-        Codec::Auto => downstream.protocols.iter().any(|protocol| &**protocol == "h2c"),
+        Codec::Auto => match &downstream.secured {
+            Some(tls) => tls.protocol.as_deref() == Some(mesh_tls::alpn::H2),
+            None => downstream.protocols.iter().any(|protocol| &**protocol == "h2c"),
+        },
     };
     let stats = worker.shared.stats.http(&manager.stat_prefix);
     stats.downstream_cx_total.inc();
@@ -89,6 +94,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, downstream: Downstream, place: Pl
         downstream: Rc::new(downstream),
         place: RefCell::new(Rc::new(place)),
         stats,
+        http2,
         active: Cell::new(0),
         rested: Cell::new(Instant::now()),
         closing: Cell::new(false),

@@ -234,6 +234,8 @@ pub(crate) struct ConnectionRecord {
     pub(crate) flags: Flags,
     pub(crate) details: &'static str,
     pub(crate) failure: Option<String>,
+    /// Why no handshake with the client came about.
+    pub(crate) refusal: Option<String>,
     pub(crate) cluster: Option<Arc<str>>,
     pub(crate) upstream: Option<SocketAddr>,
     pub(crate) upstream_local: Option<SocketAddr>,
@@ -251,6 +253,7 @@ impl ConnectionRecord {
             flags: Flags::default(),
             details: "",
             failure: None,
+            refusal: None,
             cluster: None,
             upstream: None,
             upstream_local: None,

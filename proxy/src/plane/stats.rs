@@ -110,6 +110,20 @@ set! {
         upstream_rq_per_try_timeout: Counter,
         upstream_rq_rx_reset: Counter,
         ejections_enforced_total: Counter,
+        tls: TlsStats,
+    }
+}
+
+set! {
+    /// Of handshakes, within those of a cluster or listener (`ssl.*`).
+    TlsStats {
+        ssl_handshake: Counter,
+        ssl_connection_error: Counter,
+        ssl_fail_verify_error: Counter,
+        ssl_fail_verify_no_cert: Counter,
+        ssl_fail_verify_san: Counter,
+        ssl_fail_verify_cert_hash: Counter,
+        ssl_no_certificate: Counter,
     }
 }
 
@@ -120,6 +134,7 @@ set! {
         downstream_cx_active: Gauge,
         downstream_pre_cx_timeout: Counter,
         no_filter_chain_match: Counter,
+        tls: TlsStats,
     }
 }
 
@@ -150,6 +165,8 @@ pub(crate) struct ServerStats {
     pub(crate) rds_update_rejected: Counter,
     pub(crate) eds_update_success: Counter,
     pub(crate) eds_update_rejected: Counter,
+    pub(crate) sds_update_success: Counter,
+    pub(crate) sds_update_rejected: Counter,
     /// 1 while the control plane is connected.
     pub(crate) control_plane_connected_state: Gauge,
 }

@@ -2,14 +2,14 @@
 
 use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
-use mesh_snapshot::{Cluster, Host, HostOutcome, Permit, PickContext, Resource, TcpForward};
+use mesh_snapshot::{Cluster, Host, HostOutcome, Permit, PickContext, Resource, Speaks, TcpForward};
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     accept::{Downstream, Place},
     copy::{self, End, Passed},
     flags::Flags,
-    io::Io,
+    io::{Io, Wire},
     record::ConnectionRecord,
     telemetry::{Reporter, TcpMeasured},
     upstream::{ClusterSide, Failure, connect},
@@ -32,7 +32,7 @@ struct NoUpstream {
 /// Passes a connection on.
 pub(crate) async fn forward(worker: &Rc<Worker>, downstream: Downstream, place: &Place, to: &TcpForward, io: Io) {
     let mut record = ConnectionRecord::new(Rc::new(downstream));
-    let name = to.target(worker.random()).clone();
+    let name = to.target_of(record.downstream.server_name.as_deref(), worker.random());
     let cluster = worker.cluster(&worker.snapshot(), &name).await;
     record.cluster = Some(name);
     let dialled = match &cluster {
@@ -70,7 +70,7 @@ pub(crate) async fn forward(worker: &Rc<Worker>, downstream: Downstream, place: 
     record.finish(worker, &to.access_log);
 }
 
-async fn pass(stream: TcpStream, to: &TcpForward, io: Io, note: impl FnMut(u64, u64)) -> (Passed, &'static str) {
+async fn pass(stream: Wire<TcpStream>, to: &TcpForward, io: Io, note: impl FnMut(u64, u64)) -> (Passed, &'static str) {
     let passing = copy::both_ways(io, stream, to.idle_timeout, note);
     let passed = match to.max_age {
         None => Ok(passing.await),
@@ -94,7 +94,7 @@ async fn dial(
     cluster: &Arc<Cluster>,
     to: &TcpForward,
     record: &mut ConnectionRecord,
-) -> Result<(TcpStream, Upstream), NoUpstream> {
+) -> Result<(Wire<TcpStream>, Upstream), NoUpstream> {
     let side = worker.upstreams.side(worker, cluster);
     let Some(permit) = cluster.take(Resource::Connection) else {
         side.stats.upstream_cx_overflow.inc();
@@ -117,11 +117,12 @@ async fn dial(
         };
         record.upstream = Some(host.address);
         tried.push(host.address);
-        let outcome = match connect(&cluster.config, &side.stats, host.address).await {
+        let called = cluster.tls.as_ref().map(|tls| tls.server_name(&host, None));
+        let outcome = match connect(cluster, &side.stats, host.address, Speaks::Bytes, called.as_ref()).await {
             Ok(stream) => {
                 cluster.report(&host, HostOutcome::Connected, worker.now(), worker.random());
                 side.stats.upstream_cx_active.add(1);
-                record.upstream_local = stream.local_addr().ok();
+                record.upstream_local = stream.tcp().local_addr().ok();
                 return Ok((stream, Upstream { host, side, _permit: permit }));
             }
             Err(failure) => failure,
@@ -129,7 +130,10 @@ async fn dial(
         if cluster.report(&host, HostOutcome::LocalFailure, worker.now(), worker.random()) {
             side.stats.ejections_enforced_total.inc();
         }
-        let failure = if let Failure::Connect { why, .. } = outcome { Some(why) } else { None };
+        let failure = match outcome {
+            Failure::Connect { why, .. } | Failure::Handshake { why } => Some(why),
+            _ => None,
+        };
         failed = NoUpstream { flags: Flags::UPSTREAM_FAILURE, failure };
     }
     if to.connect_attempts > 1 {

@@ -16,7 +16,11 @@ use mesh_proto::{
                 Cluster,
                 cluster::{ClusterDiscoveryType, EdsClusterConfig},
             },
-            core::v3::{Address, SocketAddress, address::Address as Kind, socket_address::PortSpecifier},
+            core::v3::{
+                Address, AggregatedConfigSource, ConfigSource, DataSource, SocketAddress, TransportSocket,
+                address::Address as Kind, config_source::ConfigSourceSpecifier, data_source::Specifier,
+                socket_address::PortSpecifier, transport_socket,
+            },
             endpoint::v3::{
                 ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint::HostIdentifier,
             },
@@ -26,10 +30,15 @@ use mesh_proto::{
                 route_action::ClusterSpecifier, route_match::PathSpecifier,
             },
         },
-        extensions::filters::{
-            http::router::v3::Router,
-            network::http_connection_manager::v3::{
-                HttpConnectionManager, HttpFilter, Rds, http_connection_manager::RouteSpecifier, http_filter,
+        extensions::{
+            filters::{
+                http::router::v3::Router,
+                network::http_connection_manager::v3::{
+                    HttpConnectionManager, HttpFilter, Rds, http_connection_manager::RouteSpecifier, http_filter,
+                },
+            },
+            transport_sockets::tls::v3::{
+                CommonTlsContext, DownstreamTlsContext, SdsSecretConfig, Secret, TlsCertificate, secret,
             },
         },
     },
@@ -237,6 +246,35 @@ pub(crate) fn listener(name: &str, port: u32, routes: &str, extra: impl FnOnce(&
     };
     extra(&mut listener);
     ((type_url::LISTENER, name.to_owned()), pack(&listener))
+}
+
+/// Lets a listener end TLS with a secret.
+pub(crate) fn ending_tls(listener: &mut Listener, secret: &str) {
+    let ads = ConfigSource {
+        config_source_specifier: Some(ConfigSourceSpecifier::Ads(AggregatedConfigSource {})),
+        ..ConfigSource::default()
+    };
+    let certificate = SdsSecretConfig { name: secret.to_owned(), sds_config: Some(ads) };
+    let common =
+        CommonTlsContext { tls_certificate_sds_secret_configs: vec![certificate], ..CommonTlsContext::default() };
+    let context = DownstreamTlsContext { common_tls_context: Some(common), ..DownstreamTlsContext::default() };
+    let config_type = Some(transport_socket::ConfigType::TypedConfig(pack(&context)));
+    listener.filter_chains[0].transport_socket = Some(TransportSocket { name: "tls".to_owned(), config_type });
+}
+
+/// A secret of that name: some certificate with its key.
+pub(crate) fn secret(name: &str) -> Sent {
+    let made = rcgen::generate_simple_self_signed(vec!["a.test".to_owned()]).unwrap();
+    let inline = |text: String| {
+        Some(DataSource { specifier: Some(Specifier::InlineBytes(text.into_bytes())), ..DataSource::default() })
+    };
+    let certificate = TlsCertificate {
+        certificate_chain: inline(made.cert.pem()),
+        private_key: inline(made.signing_key.serialize_pem()),
+        ..TlsCertificate::default()
+    };
+    let secret = Secret { name: name.to_owned(), r#type: Some(secret::Type::TlsCertificate(certificate)) };
+    ((type_url::SECRET, name.to_owned()), pack(&secret))
 }
 
 /// A route table that sends everything to a cluster.

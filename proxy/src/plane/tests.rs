@@ -1,5 +1,6 @@
 //! The data plane at work: real sockets on the loopback address, one worker, resources as a control plane sends them.
 
+mod certs;
 mod http;
 mod limits;
 mod log;
@@ -7,3 +8,4 @@ mod protocols;
 mod retries;
 mod rig;
 mod tcp;
+mod tls;

@@ -4,6 +4,9 @@
 //!   Upstreams ─ cluster ─► ClusterSide ─ address ─► HostPool ─┬─ idle HTTP/1 connections, the last used first
 //!                                                             └─ HTTP/2 connections, shared by requests
 //! ```
+//!
+//! Where TLS calls a server by the host of the request, each host has a pool of its own: a connection serves only the name
+//! that its certificate was judged by.
 
 mod connect;
 mod lease;
@@ -20,7 +23,7 @@ use std::{
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use mesh_snapshot::{Cluster, Discovery};
+use mesh_snapshot::{Cluster, Discovery, Host};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::pool::HostPool;
@@ -40,6 +43,8 @@ pub(crate) struct ClusterSide {
     /// Of the configuration for which connections were made.
     version: u64,
     hosts: RefCell<FxHashMap<SocketAddr, Rc<HostPool>>>,
+    /// Of connections that serve one name only.
+    named: RefCell<FxHashMap<(SocketAddr, Box<str>), Rc<HostPool>>>,
 }
 
 /// An answer that has begun, and the connection that it comes by.
@@ -59,6 +64,11 @@ pub(crate) enum Failure {
         why: String,
         /// Whether it took too long.
         late: bool,
+    },
+    /// TLS came to nothing.
+    Handshake {
+        /// For the log and the caller.
+        why: String,
     },
     /// The connection broke.
     Reset {
@@ -80,7 +90,7 @@ impl Upstreams {
             return side.clone();
         }
         let stats = worker.shared.stats.cluster(name);
-        let side = Rc::new(ClusterSide { stats, version, hosts: RefCell::default() });
+        let side = Rc::new(ClusterSide { stats, version, hosts: RefCell::default(), named: RefCell::default() });
         clusters.insert(name.clone(), side.clone());
         side
     }
@@ -101,34 +111,47 @@ impl Upstreams {
 
 impl ClusterSide {
     fn tidy(&self, cluster: &Cluster, now: Instant) {
-        let mut hosts = self.hosts.borrow_mut();
-        if hosts.is_empty() {
+        let (mut hosts, mut named) = (self.hosts.borrow_mut(), self.named.borrow_mut());
+        if hosts.is_empty() && named.is_empty() {
             return;
         }
         let any = cluster.config.discovery == Discovery::OriginalDestination;
         let known: FxHashSet<SocketAddr> = cluster.hosts().map(|(_, host)| host.address).collect();
         let idle = cluster.config.http.idle_timeout;
-        hosts.retain(|address, pool| {
+        let tidy = |address: &SocketAddr, pool: &Rc<HostPool>| {
             let stays = any || known.contains(address);
             let idle = if stays { idle } else { Some(Duration::ZERO) };
             pool.tidy(idle, now) || Rc::strong_count(pool) > 1
-        });
+        };
+        hosts.retain(|address, pool| tidy(address, pool));
+        named.retain(|(address, _), pool| tidy(address, pool));
     }
 
-    fn pool(self: &Rc<Self>, address: SocketAddr) -> Rc<HostPool> {
-        let mut hosts = self.hosts.borrow_mut();
-        hosts.entry(address).or_insert_with(|| Rc::new(HostPool::new(address))).clone()
+    fn pool(&self, cluster: &Cluster, host: &Host, request: &Request<Body>) -> Rc<HostPool> {
+        let address = host.address;
+        let Some(tls) = &cluster.tls else {
+            let mut hosts = self.hosts.borrow_mut();
+            return hosts.entry(address).or_insert_with(|| Rc::new(HostPool::new(address, None))).clone();
+        };
+        let new = |name: Option<&str>| Rc::new(HostPool::new(address, Some(tls.server_name(host, name))));
+        match tls.shared_by(authority(request)) {
+            None => self.hosts.borrow_mut().entry(address).or_insert_with(|| new(None)).clone(),
+            Some(name) => {
+                let key = (address, name.to_ascii_lowercase().into());
+                self.named.borrow_mut().entry(key).or_insert_with(|| new(Some(name))).clone()
+            }
+        }
     }
 
     /// Sends a request to an endpoint, by a connection that is there or a new one.
     pub(crate) async fn send(
         self: &Rc<Self>,
         cluster: &Cluster,
-        address: SocketAddr,
+        host: &Host,
         http2: bool,
         request: Request<Body>,
     ) -> Result<Sent, Failure> {
-        let pool = self.pool(address);
+        let pool = self.pool(cluster, host, &request);
         if http2 {
             pool.send_http2(self, cluster, request).await
         } else {
@@ -140,9 +163,15 @@ impl ClusterSide {
     pub(crate) async fn send_upgrade(
         self: &Rc<Self>,
         cluster: &Cluster,
-        address: SocketAddr,
+        host: &Host,
         request: Request<Body>,
     ) -> Result<Sent, Failure> {
-        self.pool(address).send_upgrade(self, cluster, request).await
+        self.pool(cluster, host, &request).send_upgrade(self, cluster, request).await
     }
+}
+
+/// The host that a request is for.
+fn authority(request: &Request<Body>) -> &str {
+    let host = || request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    request.uri().authority().map_or_else(host, |authority| authority.as_str())
 }

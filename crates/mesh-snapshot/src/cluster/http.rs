@@ -25,6 +25,10 @@ pub struct HttpOptions {
     pub max_age: Option<Duration>,
     /// How many streams one HTTP/2 connection carries at once.
     pub max_streams: Option<u32>,
+    /// Whether TLS calls the server by the host of the request.
+    pub names_server: bool,
+    /// Whether its certificate has to have that name.
+    pub checks_server: bool,
 }
 
 /// Which version of HTTP is spoken to a cluster.
@@ -48,6 +52,8 @@ impl HttpOptions {
             max_requests: None,
             max_age: None,
             max_streams: None,
+            names_server: false,
+            checks_server: false,
         };
         for (key, any) in std::mem::take(&mut message.typed_extension_protocol_options) {
             ensure(key == OPTIONS, &format!("typed_extension_protocol_options[{key}]"), "is not supported")?;
@@ -72,8 +78,13 @@ impl HttpOptions {
             self.max_requests = number(common.max_requests_per_connection.take()).filter(|n| *n != 0);
             nothing_left(&common).at("common_http_protocol_options")?;
         }
-        // How the name in TLS is chosen; there is no TLS.
-        message.upstream_http_protocol_options = None;
+        if let Some(mut names) = message.upstream_http_protocol_options.take() {
+            self.names_server = std::mem::take(&mut names.auto_sni);
+            self.checks_server = std::mem::take(&mut names.auto_san_validation);
+            nothing_left(&names).at("upstream_http_protocol_options")?;
+            let fits = self.names_server || !self.checks_server;
+            ensure(fits, "upstream_http_protocol_options.auto_san_validation", "is not supported without `auto_sni`")?;
+        }
         let (protocol, http1, http2) = match message.upstream_protocol_options.take() {
             Some(U::ExplicitHttpConfig(config)) => match config.protocol_config {
                 Some(P::HttpProtocolOptions(http1)) => (UpstreamProtocol::Http1, Some(http1), None),
@@ -85,7 +96,7 @@ impl HttpOptions {
                 nothing_left(&config).at("use_downstream_protocol_config")?;
                 (UpstreamProtocol::Downstream, parts.0, parts.1)
             }
-            Some(U::AutoConfig(_)) => return Err(Bad::new("auto_config", "needs TLS, which is not supported")),
+            Some(U::AutoConfig(_)) => return Err(Bad::new("auto_config", "is not supported")),
             None => return Err(Bad::new("upstream_protocol_options", "is missing")),
         };
         self.protocol = protocol;

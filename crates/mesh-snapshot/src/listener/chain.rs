@@ -54,7 +54,7 @@ pub enum Transport {
 }
 
 /// What a chain asks of a connection; an empty list asks nothing.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ChainTest {
     port: Option<u16>,
     destinations: Vec<IpNet>,
@@ -67,7 +67,7 @@ pub(super) struct ChainTest {
     source_ports: Vec<u16>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum ServerName {
     Exact(Box<str>),
     /// Of `*.example.com`: `.example.com`.
@@ -150,7 +150,7 @@ impl fmt::Display for ServerName {
     }
 }
 
-fn networks(ranges: Vec<CidrRange>) -> Result<Vec<IpNet>, Bad> {
+pub(crate) fn networks(ranges: Vec<CidrRange>) -> Result<Vec<IpNet>, Bad> {
     let parse = |range: &CidrRange| {
         let ip: IpAddr = range.address_prefix.parse().ok()?;
         IpNet::new(ip, u8::try_from(number(range.prefix_len).unwrap_or(0)).ok()?).ok()

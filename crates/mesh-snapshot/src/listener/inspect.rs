@@ -16,14 +16,14 @@ pub struct Inspection {
     pub http: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Inspectors {
     tls: Option<Ports>,
     http: Option<Ports>,
 }
 
 /// For which destination ports an inspector is switched off.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Ports {
     None,
     All,

@@ -4,7 +4,7 @@ use super::*;
 fn paths_get_one_form() {
     let base = PathForm { normalize: true, ..PathForm::default() };
     let merge = PathForm { merge_slashes: true, ..base };
-    let decode = PathForm { unescape_slashes: true, ..merge };
+    let decode = PathForm { escaped_slashes: EscapedSlashes::Undo, ..merge };
     let cases = [
         (PathForm::default(), "/a/../b", Some("/a/../b")),
         (base, "/a/b", Some("/a/b")),

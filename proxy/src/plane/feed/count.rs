@@ -63,5 +63,6 @@ fn counters(stats: &ServerStats, kind: Kind) -> (&Counter, &Counter) {
         Kind::Listener => (&stats.lds_update_success, &stats.lds_update_rejected),
         Kind::Route => (&stats.rds_update_success, &stats.rds_update_rejected),
         Kind::Endpoints => (&stats.eds_update_success, &stats.eds_update_rejected),
+        Kind::Secret => (&stats.sds_update_success, &stats.sds_update_rejected),
     }
 }

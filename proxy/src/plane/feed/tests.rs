@@ -3,7 +3,9 @@ use mesh_xds::client::{self, Backoff, Settings};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::plane::testing::{Pilot, Sent, cluster, endpoints, eventually, listener, routes, shared, world_where};
+use crate::plane::testing::{
+    Pilot, Sent, cluster, ending_tls, endpoints, eventually, listener, routes, secret, shared, world_where,
+};
 
 struct Plane {
     pilot: Pilot,
@@ -111,4 +113,28 @@ async fn nothing_is_published_while_something_is_awaited() {
     assert!(feed.is_complete());
     feed.publish();
     assert_eq!(shared.world.current().route_tables().count(), 1);
+}
+
+#[tokio::test]
+async fn secrets_come_for_the_chains_that_name_them_and_hold_up_nothing() {
+    let secured = |name: &str| listener("l", 443, "r", |l| ending_tls(l, name));
+    let plane = start([secured("kubernetes://x"), routes("r", "c"), secret("kubernetes://y")]).await;
+    let is_ready = |world: &mesh_snapshot::Snapshot| {
+        let chain = world.listener("l")?.chains().next()?.clone();
+        Some(chain.tls.as_ref()?.config().is_ok())
+    };
+    let world = world_where(&plane.shared, |world| world.generation > 0).await;
+    assert_eq!(is_ready(&world), Some(false));
+    plane.pilot.send(|mesh| mesh.extend([secret("kubernetes://x")]));
+    world_where(&plane.shared, |world| is_ready(world) == Some(true)).await;
+    let held: Vec<Arc<str>> = plane.held.all(Kind::Secret).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(held, ["kubernetes://x".into()], "only what is named is asked for");
+    // One that is gone stays in force for as long as a chain names it.
+    plane.pilot.send(|mesh| mesh.retain(|(kind, _), _| *kind != type_url::SECRET));
+    plane.pilot.send(|mesh| mesh.extend([listener("other", 80, "r", |_| {})]));
+    let world = world_where(&plane.shared, |world| world.listener("other").is_some()).await;
+    assert_eq!(is_ready(&world), Some(true));
+    plane.pilot.send(|mesh| mesh.extend([secured("kubernetes://y"), secret("kubernetes://y")]));
+    world_where(&plane.shared, |world| is_ready(world) == Some(true) && plane.held.all(Kind::Secret).len() == 1).await;
+    assert_eq!(plane.held.all(Kind::Secret)[0].0, "kubernetes://y".into());
 }

@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderName, HeaderValue, Request, StatusCode, Uri, Version, header, uri::Authority};
+use http::{
+    HeaderName, HeaderValue, Request, StatusCode, Uri, Version, header,
+    uri::{Authority, Scheme},
+};
 use mesh_snapshot::{
     Active, Cluster, Host, HostOutcome, Permit, PickContext, Resource, RetryPolicy, TryOutcome, UpstreamProtocol,
 };
@@ -100,7 +103,7 @@ impl Attempt<'_> {
         };
         let busy = Busy::new(self.side, &host);
         let began = Instant::now();
-        let sending = self.side.send(self.cluster, host.address, http2, request);
+        let sending = self.side.send(self.cluster, &host, http2, request);
         let sent = match self.outgoing.plan.per_try {
             None => sending.await,
             Some(limit) => tokio::select! {
@@ -145,13 +148,19 @@ impl Attempt<'_> {
             (NewHost::Upstream, Some(name)) => HeaderValue::from_str(name).ok()?,
             _ => self.outgoing.authority.clone(),
         };
-        request_to(http2, parts.method.clone(), &authority, self.outgoing.path.clone(), headers, body)
+        let version = http2.then(|| scheme(self.cluster, self.outgoing.scheme));
+        request_to(version, parts.method.clone(), &authority, self.outgoing.path.clone(), headers, body)
     }
 }
 
-/// A request in the form of its protocol.
+/// The scheme that HTTP/2 tells a server. Over TLS, servers take no other than `https`, whatever the client has said.
+pub(super) fn scheme(cluster: &Cluster, of_client: &str) -> Scheme {
+    if cluster.tls.is_some() || of_client == "https" { Scheme::HTTPS } else { Scheme::HTTP }
+}
+
+/// A request in the form of its protocol: HTTP/2 where there is a scheme.
 pub(super) fn request_to(
-    http2: bool,
+    http2: Option<Scheme>,
     method: http::Method,
     authority: &HeaderValue,
     path: http::uri::PathAndQuery,
@@ -160,8 +169,9 @@ pub(super) fn request_to(
 ) -> Option<Request<Body>> {
     let mut uri = http::uri::Parts::default();
     uri.path_and_query = Some(path);
-    if http2 {
-        uri.scheme = Some(http::uri::Scheme::HTTP);
+    let version = if http2.is_some() { Version::HTTP_2 } else { Version::HTTP_11 };
+    if let Some(scheme) = http2 {
+        uri.scheme = Some(scheme);
         uri.authority = Some(Authority::try_from(authority.as_bytes()).ok()?);
     } else {
         headers.insert(header::HOST, authority.clone());
@@ -169,7 +179,7 @@ pub(super) fn request_to(
     let mut request = Request::new(body);
     *request.method_mut() = method;
     *request.uri_mut() = Uri::from_parts(uri).ok()?;
-    *request.version_mut() = if http2 { Version::HTTP_2 } else { Version::HTTP_11 };
+    *request.version_mut() = version;
     *request.headers_mut() = headers;
     Some(request)
 }
@@ -181,7 +191,7 @@ impl Ended {
             Self::Answered(answer) => {
                 TryOutcome::Response(answer.sent.response.status(), answer.sent.response.headers())
             }
-            Self::Failed(Failure::Connect { .. }, _) => TryOutcome::ConnectFailure,
+            Self::Failed(Failure::Connect { .. } | Failure::Handshake { .. }, _) => TryOutcome::ConnectFailure,
             Self::Failed(Failure::Reset { request_sent }, _) => TryOutcome::Reset { request_sent: *request_sent },
             Self::Failed(Failure::Protocol, _) => TryOutcome::Reset { request_sent: true },
             Self::Failed(Failure::Refused, _) => TryOutcome::RefusedStream,
@@ -199,6 +209,13 @@ impl Ended {
         match self {
             Self::Answered(answer) => Ok(answer),
             Self::Failed(Failure::Overflow, _) => Err(Box::new(overflow())),
+            Self::Failed(Failure::Handshake { why }, _) => {
+                const DETAILS: &str = "upstream_reset_before_response_started{remote_connection_failure}";
+                const WORDS: &str = "upstream connect error or disconnect/reset before headers. reset reason: remote \
+                                     connection failure, transport failure reason:";
+                let reply = Reply::new(UNAVAILABLE, Flags::UPSTREAM_FAILURE, DETAILS);
+                Err(Box::new(reply.body(format!("{WORDS} {why}"))))
+            }
             Self::Failed(Failure::Connect { late: false, .. }, _) => reply(
                 UNAVAILABLE,
                 Flags::UPSTREAM_FAILURE,
@@ -315,7 +332,7 @@ impl<'a> Tries<'a> {
         whole: bool,
         record: &mut Record,
     ) -> bool {
-        if let Ended::Failed(Failure::Connect { why, .. }, _) = ended {
+        if let Ended::Failed(Failure::Connect { why, .. } | Failure::Handshake { why }, _) = ended {
             record.failure = Some(why.clone());
         }
         self.permit = None;

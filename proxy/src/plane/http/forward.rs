@@ -49,6 +49,8 @@ pub(super) struct Outgoing {
     /// The host as the upstream sees it, unless that is the endpoint's own name.
     pub(super) authority: HeaderValue,
     pub(super) path: http::uri::PathAndQuery,
+    /// `http` or `https`, as the client said.
+    pub(super) scheme: &'static str,
     pub(super) plan: Plan,
 }
 
@@ -130,7 +132,7 @@ fn outgoing(exchange: &Exchange<'_>, record: &mut Record, prepared: &Prepared, m
         NewHost::To(host) => host.clone(),
         NewHost::Same | NewHost::Upstream => prepared.authority.clone(),
     };
-    Some(Outgoing { parts, authority, path, plan })
+    Some(Outgoing { parts, authority, path, scheme: prepared.scheme, plan })
 }
 
 /// Tries until an answer is good, or no try is left.

@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use mesh_snapshot::{Cluster, PickContext, UpstreamProtocol};
 
 use super::{
-    attempt::request_to,
+    attempt::{request_to, scheme},
     forward::{Exchange, Outgoing},
 };
 use crate::plane::{
@@ -27,6 +27,7 @@ pub(super) fn send_copies(exchange: &Exchange<'_>, outgoing: &Outgoing, body: Op
         let (parts, path) = (outgoing.parts.clone(), outgoing.path.clone());
         let (worker, replay) = (worker.clone(), body.map(RequestBody::replay));
         let (destination, name) = (connection.downstream.destination, mirror.cluster.clone());
+        let of_client = outgoing.scheme;
         spawn(async move {
             let body = match replay {
                 None => Body::Empty,
@@ -37,7 +38,10 @@ pub(super) fn send_copies(exchange: &Exchange<'_>, outgoing: &Outgoing, body: Op
             };
             let Some(cluster) = worker.cluster(&worker.snapshot(), &name).await else { return };
             let http2 = cluster.config.http.protocol == UpstreamProtocol::Http2;
-            let Some(request) = request_to(http2, parts.method, &authority, path, parts.headers, body) else { return };
+            let version = http2.then(|| scheme(&cluster, of_client));
+            let Some(request) = request_to(version, parts.method, &authority, path, parts.headers, body) else {
+                return;
+            };
             send(&worker, &cluster, destination, http2, request).await;
         });
     }
@@ -61,7 +65,7 @@ async fn send(
     });
     let Some(host) = picked else { return side.stats.upstream_cx_none_healthy.inc() };
     let _busy = super::attempt::Busy::new(&side, &host);
-    if let Ok(sent) = side.send(cluster, host.address, http2, request).await {
+    if let Ok(sent) = side.send(cluster, &host, http2, request).await {
         // Read to its end, so that the connection can be used again.
         let (_, mut incoming) = sent.response.into_parts();
         while let Some(Ok(_)) = incoming.frame().await {}

@@ -9,11 +9,10 @@ use http::{
 };
 use mesh_snapshot::{Head, HttpManager};
 
-use super::local::Reply;
-use crate::plane::{flags::Flags, worker::Worker};
+use super::{edge, local::Reply};
+use crate::plane::{accept::Downstream, flags::Flags, worker::Worker};
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Headers of one connection only (RFC 9110, 7.6.1).
 const HOP_BY_HOP: &[&str] = &["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
@@ -47,6 +46,8 @@ pub(super) struct Prepared {
     /// The path without its query, in its canonical form.
     path: Box<str>,
     query: Option<Box<str>>,
+    /// `http` or `https`.
+    pub(super) scheme: &'static str,
     /// The kind of upgrade that is asked for, in lower case.
     pub(super) upgrade: Option<Box<str>>,
 }
@@ -56,7 +57,7 @@ impl Prepared {
     pub(super) fn head<'a>(&'a self, parts: &'a Parts) -> Head<'a> {
         Head {
             method: &parts.method,
-            scheme: "http",
+            scheme: self.scheme,
             authority: self.authority.to_str().unwrap_or_default(),
             path: &self.path,
             query: self.query.as_deref(),
@@ -82,7 +83,12 @@ impl Prepared {
 }
 
 /// Reads the head and takes away what ends here.
-pub(super) fn prepare(worker: &Worker, manager: &HttpManager, parts: &mut Parts) -> Result<Prepared, Box<Reply>> {
+pub(super) fn prepare(
+    worker: &Worker,
+    manager: &HttpManager,
+    downstream: &Downstream,
+    parts: &mut Parts,
+) -> Result<Prepared, Box<Reply>> {
     if parts.version == Version::HTTP_10 && !manager.http10 {
         return Err(Box::new(Reply::new(StatusCode::UPGRADE_REQUIRED, Flags::default(), "low_version")));
     }
@@ -92,7 +98,12 @@ pub(super) fn prepare(worker: &Worker, manager: &HttpManager, parts: &mut Parts)
         return Err(bad("missing_host_header"));
     }
     let authority = authority.unwrap_or(HeaderValue::from_static(""));
-    let path = match (&parts.method, parts.uri.path()) {
+    if manager.path_form.redirects(parts.uri.path())
+        && let Some(reply) = to_canonical(manager, &parts.uri)
+    {
+        return Err(Box::new(reply));
+    }
+    let path: Box<str> = match (&parts.method, parts.uri.path()) {
         (&Method::OPTIONS, "*") => "*".into(),
         (_, path) => manager.path_form.apply(path).ok_or_else(|| bad("path_normalization_failed"))?.into(),
     };
@@ -103,17 +114,22 @@ pub(super) fn prepare(worker: &Worker, manager: &HttpManager, parts: &mut Parts)
     if headers.keys().any(|name| name.as_str().starts_with("x-envoy-")) {
         INTERNAL.iter().for_each(|name| drop(headers.remove(*name)));
     }
-    if !manager.keep_client_cert {
-        headers.remove("x-forwarded-client-cert");
-    }
-    if !headers.contains_key(FORWARDED_PROTO) {
-        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
-    }
-    if manager.request_id && !headers.contains_key(REQUEST_ID) {
+    edge::tell_certificate(manager, downstream, headers);
+    let is_external = manager.edge.is_first && edge::tell_address(manager, downstream, headers);
+    let scheme = edge::tell_scheme(manager, downstream, headers);
+    if manager.request_id && (is_external && !manager.edge.keeps_request_id || !headers.contains_key(REQUEST_ID)) {
         headers.insert(REQUEST_ID, uuid(worker.random(), worker.random()));
     }
     headers.remove(header::HOST);
-    Ok(Prepared { authority, path, query, upgrade })
+    Ok(Prepared { authority, path, query, scheme, upgrade })
+}
+
+/// The answer that sends a client to the canonical form of its path.
+fn to_canonical(manager: &HttpManager, uri: &Uri) -> Option<Reply> {
+    let path = manager.path_form.apply(uri.path())?;
+    let location = uri.query().map_or(path.to_string(), |query| format!("{path}?{query}"));
+    let reply = Reply::new(StatusCode::TEMPORARY_REDIRECT, Flags::default(), "path_normalization_redirect");
+    Some(reply.header("location", HeaderValue::from_str(&location).ok()?))
 }
 
 /// `:authority`, or `Host`; an absolute target has its own (RFC 9112, 3.2.2).

@@ -46,7 +46,7 @@ pub(super) async fn answer(connection: &Rc<HttpConnection>, mut request: Request
     let inbound = place.listener.inbound;
     let mut record = Record::new(worker, &connection.downstream, manager, &connection.stats, inbound, progress);
 
-    let prepared = prepare(worker, manager, &mut parts);
+    let prepared = prepare(worker, manager, &connection.downstream, &mut parts);
     // Whoever says who it is wants to know who answers, also where it cannot be understood.
     let introduced = parts.headers.contains_key(PEER);
     let peer = worker.recorder.take_peer(&mut parts.headers);

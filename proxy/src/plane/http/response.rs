@@ -47,8 +47,7 @@ pub(super) fn finish_head(connection: &HttpConnection, response: &mut Response<B
         ServerHeader::AppendIfAbsent if absent => drop(headers.insert(header::SERVER, manager.server_name.clone())),
         ServerHeader::AppendIfAbsent | ServerHeader::PassThrough => {}
     }
-    let http1 = !connection.downstream.protocols.iter().any(|protocol| &**protocol == "h2c");
-    if http1 && connection.is_closing() {
+    if !connection.http2 && connection.is_closing() {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }
@@ -86,7 +85,7 @@ pub(super) fn pass_head(
         let before = response.headers().clone();
         let head = Head {
             method: &outgoing.parts.method,
-            scheme: "http",
+            scheme: outgoing.scheme,
             authority: outgoing.authority.to_str().unwrap_or_default(),
             path: outgoing.path.path(),
             query: outgoing.path.query(),

@@ -68,14 +68,14 @@ pub(super) async fn forward(
         Body::Request(RequestBody::new(rest.incoming, false, record.progress.clone()))
     };
     let (method, path) = (outgoing.parts.method.clone(), outgoing.path.clone());
-    let Some(request) = request_to(false, method, &outgoing.authority, path, headers, body) else {
+    let Some(request) = request_to(None, method, &outgoing.authority, path, headers, body) else {
         return fail(Ended::Failed(crate::plane::upstream::Failure::Protocol, host), record);
     };
     let busy = Busy::new(&side, &host);
     let began = std::time::Instant::now();
     let progress = record.progress.clone();
     let sent = tokio::select! {
-        sent = side.send_upgrade(cluster, host.address, request) => sent,
+        sent = side.send_upgrade(cluster, &host, request) => sent,
         limit = outgoing.plan.limits(&progress) => return fail(Ended::Limit(limit), record),
     };
     let mut sent = match sent {

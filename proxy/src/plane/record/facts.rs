@@ -34,7 +34,7 @@ impl Facts for FinishedFacts<'_> {
             Fact::Trailer(_) => false,
             Fact::Protocol => text(protocol(kept.version), out),
             Fact::ResponseCode => number(out, record.code),
-            Fact::ResponseCodeDetails => text(record.details, out),
+            Fact::ResponseCodeDetails => details(record, out),
             Fact::ResponseFlags => text(&record.flags.to_string(), out),
             Fact::UpstreamTransportFailureReason => record.failure.as_deref().is_some_and(|why| text(why, out)),
             Fact::BytesReceived => number(out, record.progress.bytes()),
@@ -66,10 +66,20 @@ impl FinishedFacts<'_> {
             Field::Method => text(self.kept.method.as_str(), out),
             Field::Path => text(&self.kept.path, out),
             Field::Authority => text(&self.kept.authority, out),
-            Field::Scheme => text("http", out),
+            Field::Scheme => text(self.record.downstream.scheme(), out),
             Field::Status => false,
             Field::Name(name) => header(&self.kept.headers, name, out),
         }
+    }
+}
+
+/// Why there was no answer: `...{remote_connection_failure|TLS_error:_...}` has what TLS said.
+fn details(record: &Record, out: &mut String) -> bool {
+    match (&record.failure, record.details.strip_suffix('}')) {
+        (Some(why), Some(details)) if why.starts_with("TLS_error") => {
+            number(out, format_args!("{details}|{}}}", why.replace(' ', "_")))
+        }
+        _ => text(record.details, out),
     }
 }
 
@@ -136,6 +146,7 @@ impl Facts for ConnectionFacts<'_> {
             Fact::ResponseCodeDetails => false,
             Fact::ConnectionTerminationDetails => text(record.details, out),
             Fact::UpstreamTransportFailureReason => record.failure.as_deref().is_some_and(|why| text(why, out)),
+            Fact::DownstreamTransportFailureReason => record.refusal.as_deref().is_some_and(|why| text(why, out)),
             Fact::BytesReceived => number(out, record.received),
             Fact::BytesSent => number(out, record.sent),
             Fact::Duration => number(out, self.duration.as_millis()),
@@ -157,6 +168,15 @@ fn of_connection(downstream: &Downstream, fact: &Fact, out: &mut String) -> bool
         Fact::DownstreamRemoteAddress | Fact::DownstreamDirectRemoteAddress => number(out, source),
         Fact::DownstreamRemoteAddressWithoutPort | Fact::DownstreamDirectRemoteAddressWithoutPort => {
             number(out, source.ip())
+        }
+        Fact::DownstreamTlsVersion => downstream.secured.as_ref().is_some_and(|tls| text(tls.version, out)),
+        Fact::DownstreamPeerUriSan => {
+            let peer = downstream.secured.as_ref().and_then(|tls| tls.peer.as_ref());
+            peer.is_some_and(|peer| text(&peer.uris.join(","), out))
+        }
+        Fact::DownstreamPeerSubject => {
+            let peer = downstream.secured.as_ref().and_then(|tls| tls.peer.as_ref());
+            peer.is_some_and(|peer| text(&peer.subject, out))
         }
         Fact::RequestedServerName => downstream.server_name.as_deref().is_some_and(|name| text(name, out)),
         Fact::Hostname => nix::unistd::gethostname().ok().is_some_and(|name| text(&name.to_string_lossy(), out)),

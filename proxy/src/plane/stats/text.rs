@@ -82,6 +82,17 @@ impl Measure for [Counter; 5] {
     }
 }
 
+/// The values of a set within a set.
+impl<S: Set> Measure for S {
+    fn measure(&self, _: &'static str, samples: &mut Vec<Sample>) {
+        samples.extend(self.samples());
+    }
+
+    fn restart(&self) {
+        self.reset();
+    }
+}
+
 impl ServerStats {
     /// Values with their full names. Envoy counts routes and endpoints by resource; here there is one sum for each type.
     pub(super) fn samples(&self) -> Vec<(&'static str, Sample)> {
@@ -94,6 +105,8 @@ impl ServerStats {
         self.lds_update_rejected.measure("listener_manager.lds.update_rejected", &mut samples);
         self.rds_update_success.measure("http.rds.update_success", &mut samples);
         self.rds_update_rejected.measure("http.rds.update_rejected", &mut samples);
+        self.sds_update_success.measure("sds.update_success", &mut samples);
+        self.sds_update_rejected.measure("sds.update_rejected", &mut samples);
         self.control_plane_connected_state.measure("control_plane.connected_state", &mut samples);
         samples.into_iter().map(|sample| (sample.name, sample)).collect()
     }
@@ -104,6 +117,8 @@ impl ServerStats {
             &self.cds_update_rejected,
             &self.eds_update_success,
             &self.eds_update_rejected,
+            &self.sds_update_success,
+            &self.sds_update_rejected,
             &self.lds_update_success,
             &self.lds_update_rejected,
             &self.rds_update_success,
@@ -126,7 +141,10 @@ pub(super) fn visit(scope: &str, sets: &[(Arc<str>, Vec<Sample>)], f: &mut dyn F
             name.clear();
             let _infallible = match sample.class {
                 Some(class) => write!(name, "{scope}.{set}.{}{class}xx", sample.name.trim_end_matches("xx")),
-                None => write!(name, "{scope}.{set}.{}", sample.name),
+                None => match sample.name.strip_prefix("ssl_") {
+                    Some(rest) => write!(name, "{scope}.{set}.ssl.{rest}"),
+                    None => write!(name, "{scope}.{set}.{}", sample.name),
+                },
             };
             f(&name, sample.value);
         }

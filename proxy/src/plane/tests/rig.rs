@@ -78,6 +78,20 @@ impl Rig {
         self.shared.world.publish(snapshot);
     }
 
+    /// Sends a secret, in place of an earlier one of that name.
+    pub(super) fn secret(&self, name: &str, secret: Value) {
+        self.try_secret(name, secret).unwrap();
+    }
+
+    pub(super) fn try_secret(&self, name: &str, mut secret: Value) -> Result<(), mesh_snapshot::Refused> {
+        secret["@type"] = json!(type_url::SECRET);
+        secret["name"] = json!(name);
+        let mut store = self.store.lock().unwrap();
+        store.put(Kind::Secret, name, &Messages::new().unwrap().pack(&secret).unwrap())?;
+        self.shared.world.publish(store.build(&self.shared.world.current()));
+        Ok(())
+    }
+
     /// Asks by HTTP/1.1, on a connection of its own.
     pub(super) async fn ask(&self, request: Request<Full<Bytes>>) -> Answer {
         let stream = self.connect().await;
@@ -129,7 +143,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    async fn read(response: Response<Incoming>) -> Self {
+    pub(super) async fn read(response: Response<Incoming>) -> Self {
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Self { status: parts.status, headers: parts.headers, body }

@@ -2,8 +2,9 @@
 
 use std::{io, net::SocketAddr};
 
-use mesh_snapshot::{ClusterConfig, Keepalive};
+use mesh_snapshot::{Cluster, ClusterConfig, Keepalive, Speaks};
 use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
+use rustls_pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpSocket, TcpStream},
@@ -11,31 +12,40 @@ use tokio::{
 };
 
 use super::Failure;
-use crate::plane::stats::ClusterStats;
+use crate::plane::{io::Wire, stats::ClusterStats, tls};
 
-/// Connects as the cluster says: from where, for how long, kept alive how.
+/// Connects as the cluster says: from where, for how long, kept alive how, with or without TLS. `name` is what TLS calls
+/// the server by.
 pub(crate) async fn connect(
-    config: &ClusterConfig,
+    cluster: &Cluster,
     stats: &ClusterStats,
     address: SocketAddr,
-) -> Result<TcpStream, Failure> {
+    speaks: Speaks,
+    name: Option<&ServerName<'static>>,
+) -> Result<Wire<TcpStream>, Failure> {
+    let config = &cluster.config;
     stats.upstream_cx_total.inc();
-    let connecting = async { socket(config, address)?.connect(address).await };
-    let stream = match timeout(config.connect_timeout, connecting).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            stats.upstream_cx_connect_fail.inc();
-            return Err(Failure::Connect { why: error.to_string(), late: false });
-        }
+    let connecting = async {
+        let stream = socket(config, address)?.connect(address).await?;
+        // A system that does not know the option works without.
+        drop(stream.set_nodelay(true));
+        Ok(match cluster.tls.as_ref().zip(name) {
+            None => Ok(Wire::Plain(stream)),
+            Some((tls, name)) => tls::connect(tls, speaks, name.clone(), stream, &stats.tls).await,
+        })
+    };
+    let connected: Result<io::Result<_>, _> = timeout(config.connect_timeout, connecting).await;
+    let failure = match connected {
+        Ok(Ok(Ok(wire))) => return Ok(wire),
+        Ok(Ok(Err(failed))) => Failure::Handshake { why: failed.to_string() },
+        Ok(Err(error)) => Failure::Connect { why: error.to_string(), late: false },
         Err(_) => {
-            stats.upstream_cx_connect_fail.inc();
             stats.upstream_cx_connect_timeout.inc();
-            return Err(Failure::Connect { why: format!("no answer within {:?}", config.connect_timeout), late: true });
+            Failure::Connect { why: format!("no answer within {:?}", config.connect_timeout), late: true }
         }
     };
-    // A system that does not know the option works without.
-    drop(stream.set_nodelay(true));
-    Ok(stream)
+    stats.upstream_cx_connect_fail.inc();
+    Err(failure)
 }
 
 fn socket(config: &ClusterConfig, address: SocketAddr) -> io::Result<TcpSocket> {

@@ -10,7 +10,8 @@ use std::{
 use http::Request;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::TokioIo;
-use mesh_snapshot::{Cluster, Permit, Resource};
+use mesh_snapshot::{Cluster, Permit, Resource, Speaks};
+use rustls_pki_types::ServerName;
 use tokio::{
     net::TcpStream,
     sync::Notify,
@@ -18,7 +19,7 @@ use tokio::{
 };
 
 use super::{ClusterSide, Failure, Lease, Sent, connect, stream::Shared};
-use crate::plane::{body::Body, http::LocalExecutor, worker::spawn};
+use crate::plane::{body::Body, http::LocalExecutor, io::Wire, worker::spawn};
 
 /// How many streams one HTTP/2 connection carries if nobody says.
 const STREAMS: u32 = 1024;
@@ -33,6 +34,8 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// All connections to one endpoint.
 pub(super) struct HostPool {
     address: SocketAddr,
+    /// What TLS calls the endpoint by.
+    name: Option<ServerName<'static>>,
     idle: RefCell<Vec<Http1>>,
     shared: RefCell<Vec<Rc<Http2>>>,
     /// Connections that are open, idle or not.
@@ -88,9 +91,10 @@ impl Drop for Room {
 }
 
 impl HostPool {
-    pub(super) fn new(address: SocketAddr) -> Self {
+    pub(super) fn new(address: SocketAddr, name: Option<ServerName<'static>>) -> Self {
         Self {
             address,
+            name,
             idle: RefCell::default(),
             shared: RefCell::default(),
             open: Cell::new(0),
@@ -227,19 +231,20 @@ impl HostPool {
         self: &Rc<Self>,
         side: &Rc<ClusterSide>,
         cluster: &Cluster,
-    ) -> Result<Option<(TcpStream, Room)>, Failure> {
+        speaks: Speaks,
+    ) -> Result<Option<(Wire<TcpStream>, Room)>, Failure> {
         let Some(_waiting) = cluster.take(Resource::Pending) else {
             side.stats.upstream_rq_pending_overflow.inc();
             return Err(Failure::Overflow);
         };
         let Some(room) = self.room(side, cluster).await? else { return Ok(None) };
-        let stream = connect(&cluster.config, &side.stats, self.address).await?;
+        let stream = connect(cluster, &side.stats, self.address, speaks, self.name.as_ref()).await?;
         Ok(Some((stream, room)))
     }
 
     async fn open_http1(self: &Rc<Self>, side: &Rc<ClusterSide>, cluster: &Cluster) -> Result<Option<Http1>, Failure> {
-        let Some((stream, room)) = self.dial(side, cluster).await? else { return Ok(None) };
-        let local = stream.local_addr().ok();
+        let Some((stream, room)) = self.dial(side, cluster, Speaks::Http1).await? else { return Ok(None) };
+        let local = stream.tcp().local_addr().ok();
         let stream = Shared::new(stream);
         let (sender, connection) =
             http1::Builder::new().handshake(stream.clone()).await.map_err(|error| failure(&error))?;
@@ -257,8 +262,8 @@ impl HostPool {
         side: &Rc<ClusterSide>,
         cluster: &Cluster,
     ) -> Result<Option<Rc<Http2>>, Failure> {
-        let Some((stream, room)) = self.dial(side, cluster).await? else { return Ok(None) };
-        let local = stream.local_addr().ok();
+        let Some((stream, room)) = self.dial(side, cluster, Speaks::Http2).await? else { return Ok(None) };
+        let local = stream.tcp().local_addr().ok();
         let (sender, connection) = http2::Builder::new(LocalExecutor)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -290,14 +295,14 @@ impl HostPool {
         request: Request<Body>,
     ) -> Result<Sent, Failure> {
         let (stream, room) = loop {
-            if let Some(dialled) = self.dial(side, cluster).await? {
+            if let Some(dialled) = self.dial(side, cluster, Speaks::Http1).await? {
                 break dialled;
             }
             // Somebody's idle connection is of no use here.
             self.idle.borrow_mut().pop();
             sleep(Duration::from_millis(1)).await;
         };
-        let local = stream.local_addr().ok();
+        let local = stream.tcp().local_addr().ok();
         let (mut sender, connection) =
             http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(|error| failure(&error))?;
         spawn(async move {

@@ -21,7 +21,7 @@ use super::{super::fixture::Mesh, Call};
 use crate::{Built, ProxyView};
 
 /// Every fact that a case may name.
-pub(super) const FACTS: [&str; 27] = [
+pub(super) const FACTS: [&str; 28] = [
     "listener",
     // Which first bytes are waited for before a chain is chosen.
     "waits",
@@ -52,6 +52,7 @@ pub(super) const FACTS: [&str; 27] = [
     "endpoints",
     "policy",
     "protocol",
+    "tls",
     "limits",
     "connect",
     "ejects",
@@ -169,7 +170,8 @@ impl Proxy {
                 let headers = headers(&call.headers);
                 let (path, query) = path.split_once('?').map_or((path, None), |(p, q)| (p, Some(q)));
                 let path = manager.path_form.apply(path).unwrap();
-                let head = Head { method: &method, scheme: "http", authority, path: &path, query, headers: &headers };
+                let scheme = if chain.tls.is_some() { "https" } else { "http" };
+                let head = Head { method: &method, scheme, authority, path: &path, query, headers: &headers };
                 self.request(manager, &head, destination, &mut decided);
             }
         }
@@ -319,6 +321,7 @@ impl Proxy {
             UpstreamProtocol::Downstream => "as the client",
         };
         decided.insert("protocol", protocol.to_owned());
+        decided.insert("tls", cluster.tls.as_ref().map_or_else(|| "no".to_owned(), ToString::to_string));
         let limits = [
             ("connections", config.limits.connections),
             ("pending", config.limits.pending),

@@ -67,7 +67,14 @@ pub(super) const SECTIONS: &[Section] = &[
             }),
         ],
     },
-    Section { name: "SecretsConfigDump", is_optional: false, own: nothing, lists: &[] },
+    Section {
+        name: "SecretsConfigDump",
+        is_optional: false,
+        own: nothing,
+        lists: &[("dynamic_active_secrets", |admin, messages, take| {
+            dynamic(Kind::Secret, "secret", admin, messages, take)
+        })],
+    },
 ];
 
 impl Section {
@@ -84,6 +91,7 @@ impl Section {
             "static_listeners" => "StaticListener",
             "dynamic_listeners" => "DynamicListener",
             "static_route_configs" => "StaticRouteConfig",
+            "dynamic_active_secrets" => "DynamicSecret",
             _ => "DynamicRouteConfig",
         };
         format!("{}.{item}", self.type_url())
@@ -111,10 +119,36 @@ fn shown(kind: Kind, version: &Version, messages: &mut Messages) -> Value {
         Kind::Route => type_url::ROUTE,
         Kind::Cluster => type_url::CLUSTER,
         Kind::Endpoints => type_url::ENDPOINT,
+        Kind::Secret => type_url::SECRET,
     };
     messages
         .json(type_url, &version.body)
+        .map(redacted)
         .unwrap_or_else(|error| json!({ "@type": type_url, "lateen_error": mesh_bootstrap::causes(&error) }))
+}
+
+/// Private keys and passwords as Envoy shows them, wherever they stand.
+fn redacted(mut value: Value) -> Value {
+    const TEXT: &str = "[redacted]";
+    // The same, as JSON has bytes.
+    const BYTES: &str = "W3JlZGFjdGVkXQ==";
+    match &mut value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                if matches!(name.as_str(), "private_key" | "password") {
+                    for (key, masked) in [("inline_string", TEXT), ("inline_bytes", BYTES)] {
+                        if let Some(secret) = field.get_mut(key) {
+                            *secret = json!(masked);
+                        }
+                    }
+                }
+                *field = redacted(field.take());
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = redacted(item.take())),
+        _ => {}
+    }
+    value
 }
 
 /// What was refused, as Envoy's `UpdateFailureState`.
@@ -140,6 +174,9 @@ fn dynamic(kind: Kind, field: &str, admin: &Admin, messages: &mut Messages, take
             Some(good) => state(kind, field, good, messages),
             None => json!({}),
         };
+        if kind == Kind::Secret {
+            item["name"] = json!(&*name);
+        }
         if let Some(rejected) = &entry.rejected {
             item["error_state"] = error_state(kind, rejected, messages);
         }
