@@ -29,8 +29,12 @@ use kube::{
 };
 use tokio::io::AsyncWriteExt;
 
+pub mod ctl;
+pub mod gateway_api;
 pub mod http;
 pub mod mesh;
+pub mod objects;
+pub mod proxy;
 pub mod troubles;
 
 /// How long one call of kubectl may take.
@@ -136,6 +140,14 @@ impl Space {
     /// # Errors
     /// kubectl failed: with its arguments and what it said.
     pub async fn kubectl(&self, args: &[&str], input: &str) -> Result<String> {
+        Ok(self.kubectl_with_warnings(args, input).await?.0)
+    }
+
+    /// As [`Space::kubectl`]; gives what it printed, and what it said beside.
+    ///
+    /// # Errors
+    /// kubectl failed: with its arguments and what it said.
+    pub async fn kubectl_with_warnings(&self, args: &[&str], input: &str) -> Result<(String, String)> {
         let mut command = tokio::process::Command::new("kubectl");
         command.arg("--kubeconfig").arg(&self.cluster.kubeconfig).arg("-n").arg(&self.name).args(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -152,8 +164,9 @@ impl Space {
         let output = tokio::time::timeout(KUBECTL_PATIENCE, talk);
         let output = output.await.with_context(|| format!("kubectl {line}: no end after a minute"))??;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        ensure!(output.status.success(), "kubectl {line}: {said}{}", String::from_utf8_lossy(&output.stderr));
-        Ok(said)
+        let beside = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.success(), "kubectl {line}: {said}{beside}");
+        Ok((said, beside))
     }
 
     /// Applies a manifest file as a user without kubectl would: with localkube's own client; with kubectl elsewhere.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
-use crate::{Cluster, Space, eventually};
+use crate::{Cluster, Space, eventually, proxy::Proxy};
 
 /// How long pods may take to get ready.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -109,6 +109,8 @@ impl Cluster {
 pub struct Caller {
     pods: Api<Pod>,
     name: String,
+    /// Its sidecar, where it has one.
+    pub proxy: Proxy,
 }
 
 impl Space {
@@ -163,21 +165,30 @@ impl Space {
     /// # Errors
     /// The pod was refused or is not ready in time.
     pub async fn caller_of(&self, name: &str, image: &str, annotations: &Value) -> Result<Caller> {
-        let pods = self.api::<Pod>();
-        let pod: Pod = serde_json::from_value(json!({
+        self.caller_from(serde_json::from_value(json!({
             "metadata": {"name": name, "labels": {"app": name}, "annotations": annotations},
             "spec": {"terminationGracePeriodSeconds": 1, "containers": [
                 {"name": "caller", "image": image, "command": ["sleep", "infinity"]},
             ]},
-        }))?;
+        }))?)
+        .await
+    }
+
+    /// As [`Space::caller`], with a pod of one's own, whose first container is `caller`.
+    ///
+    /// # Errors
+    /// The pod was refused or is not ready in time.
+    pub async fn caller_from(&self, pod: Pod) -> Result<Caller> {
+        let pods = self.api::<Pod>();
+        let name = pod.metadata.name.clone().context("a pod without a name")?;
         pods.create(&PostParams::default(), &pod).await?;
         eventually("the calling pod is ready", PATIENCE, || async {
-            let pod = pods.get(name).await?;
+            let pod = pods.get(&name).await?;
             ensure!(is_ready(&pod), "not ready: {}", state(&pod));
             Ok(Some(()))
         })
         .await?;
-        Ok(Caller { pods, name: name.to_owned() })
+        Ok(Caller { pods, proxy: self.cluster.proxy(&self.name, &name), name })
     }
 
     /// Applies objects of any kind, given as YAML documents or read from a file of upstream's.

@@ -1,10 +1,10 @@
 //! Promise: `lateenctl explain` says of a request what the live proxy does with it: the same chain, route and cluster, and
 //! an endpoint of those that it names.
 
-use std::{collections::BTreeMap, env, path::PathBuf, process::Stdio, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Cluster, Space, eventually};
+use e2e::{Cluster, Space, ctl::lateenctl, eventually};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{AttachParams, LogParams};
 use regex::Regex;
@@ -147,33 +147,15 @@ fn requests(namespace: &str) -> Vec<Request> {
     (0..REQUESTS).map(request).collect()
 }
 
-/// Where `lateenctl` was built: beside the folder of this test.
-fn lateenctl() -> Result<PathBuf> {
-    let own = env::current_exe()?;
-    let folder = own.parent().and_then(|deps| deps.parent()).context("the test is in no folder")?;
-    Ok(folder.join("lateenctl"))
-}
-
 /// One explanation for each request, in order.
 async fn explain(space: &Space, requests: &[Request]) -> Result<Vec<Value>> {
-    let program = lateenctl()?;
     let line = |request: &Request| {
         let headers: BTreeMap<&str, &String> = request.headers.iter().map(|(name, value)| (*name, value)).collect();
         json!({"method": request.method, "url": request.url, "headers": headers}).to_string()
     };
     let input = requests.iter().map(line).collect::<Vec<_>>().join("\n");
-    let mut command = tokio::process::Command::new(&program);
-    command.args(["explain", &format!("{CALLER}.{}", space.name), "--batch", "-", "-o", "json"]);
-    command.env("KUBECONFIG", env::var_os("LOCALKUBE_KUBECONFIG").unwrap_or_default());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
-    let mut stdin = child.stdin.take().context("no standard input")?;
-    // It may have ended without reading; its own message then says why.
-    drop(stdin.write_all(input.as_bytes()).await);
-    drop(stdin);
-    let output = child.wait_with_output().await?;
-    ensure!(output.status.success(), "explain: {}", String::from_utf8_lossy(&output.stderr));
-    let lines = String::from_utf8(output.stdout)?;
+    let caller = format!("{CALLER}.{}", space.name);
+    let lines = lateenctl(&["explain", &caller, "--batch", "-", "-o", "json"], &input).await?;
     let told: Vec<Value> = lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     ensure!(told.len() == requests.len(), "{} explanations", told.len());
     Ok(told)

@@ -17,10 +17,18 @@ use crate::{
 const PREFIX: &str = "e2e-";
 
 /// The promises that tell of the mesh alone, and need nothing of localkube's own.
-const OF_THE_MESH: &[&str] = &["hops", "injection", "no_request_lost", "protocols", "refusals", "weighted_routing"];
+const OF_THE_MESH: &[&str] =
+    &["hops", "injection", "journeys", "no_request_lost", "protocols", "refusals", "weighted_routing"];
 
 /// The promises by which stock Envoy judges the control plane.
-const OF_THE_CONTROL_PLANE: &[&str] = &["injection", "no_request_lost", "protocols", "refusals", "weighted_routing"];
+const OF_THE_CONTROL_PLANE: &[&str] =
+    &["injection", "journeys", "no_request_lost", "protocols", "refusals", "weighted_routing"];
+
+/// The journeys of users, from the first step to the last.
+const JOURNEYS: &[&str] = &["journeys", "mesh_policy"];
+
+/// A host beyond the cluster that a journey's author made up.
+const OUTSIDE_HOST: &str = "api.external.com";
 
 /// Where the promises are tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -38,6 +46,8 @@ pub(crate) enum Stage {
 /// Options of `cargo xtask e2e`.
 #[derive(Args, Debug, Default)]
 pub(crate) struct E2e {
+    /// Only `journeys`, or tests whose name contains this.
+    what: Option<String>,
     /// Where to try them.
     #[arg(long, value_enum, default_value_t)]
     cluster: Stage,
@@ -48,7 +58,7 @@ pub(crate) struct E2e {
     #[arg(long, value_enum, default_value_t)]
     data_plane: DataPlane,
     /// Only tests whose name contains this.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "what")]
     filter: Option<String>,
     /// Only these files of tests; empty: all.
     #[arg(skip)]
@@ -59,6 +69,14 @@ impl E2e {
     /// Those that judge the control plane, with stock Envoy beside the applications.
     pub(crate) fn by_envoy() -> Self {
         Self { data_plane: DataPlane::Envoy, only: OF_THE_CONTROL_PLANE, ..Self::default() }
+    }
+
+    /// The files of tests that are chosen (none: all), and what tests' names must contain.
+    fn choice(&self) -> (&'static [&'static str], Option<&str>) {
+        match self.what.as_deref() {
+            Some("journeys") => (JOURNEYS, None),
+            what => (self.only, what.or(self.filter.as_deref())),
+        }
     }
 }
 
@@ -89,7 +107,8 @@ fn on_localkube(sh: &Shell, args: &E2e) -> Result<()> {
     let programs = build::workspace(sh, Profile::Dev)?;
     let cluster = Localkube::new(&programs, &format!("{PREFIX}{}", std::process::id()));
     cluster.sweep(sh, PREFIX)?;
-    let options = [vec!["--quiet".to_owned()], args.data_plane.options(sh)?].concat();
+    let own = ["--quiet", "--outside-host", OUTSIDE_HOST].map(str::to_owned);
+    let options = [own.to_vec(), args.data_plane.options(sh)?].concat();
     let tested = cluster.up(sh, &options).and_then(|()| {
         let kubeconfig = cluster.kubeconfig(sh)?;
         mesh::install(sh, &programs, &kubeconfig, args.data_plane)?;
@@ -114,7 +133,8 @@ fn on_current(sh: &Shell, args: &E2e) -> Result<()> {
     if !mesh::is_installed(sh, &kubeconfig) {
         mesh::install(sh, &programs, &kubeconfig, args.data_plane)?;
     }
-    suite(sh, &E2e { only: OF_THE_MESH, filter: args.filter.clone(), ..*args }, kubeconfig, &[])
+    let all = E2e { only: OF_THE_MESH, what: args.what.clone(), filter: args.filter.clone(), ..*args };
+    suite(sh, &all, kubeconfig, &[])
 }
 
 fn suite(sh: &Shell, args: &E2e, kubeconfig: String, more: &[(&str, String)]) -> Result<()> {
@@ -126,13 +146,13 @@ fn suite(sh: &Shell, args: &E2e, kubeconfig: String, more: &[(&str, String)]) ->
         // A promise that is broken is told by its causes; a backtrace would bury them.
         ("RUST_LIB_BACKTRACE", "0".to_owned()),
     ];
-    let filter = args.filter.as_deref();
+    let (only, filter) = args.choice();
     // The whole workspace is selected, as in the build, and narrowed by filter: see `build::workspace`.
     let run = if packages::is_installed("cargo-nextest") {
-        let which = nextest_filter(args.only);
+        let which = nextest_filter(only);
         cmd!(sh, "{cargo} nextest run --workspace --all-targets --locked -E {which} {filter...}")
     } else {
-        let which = if args.only.is_empty() { &["*"] } else { args.only };
+        let which = if only.is_empty() { &["*"] } else { only };
         let which = which.iter().flat_map(|file| ["--test", file]);
         cmd!(sh, "{cargo} test --workspace --locked {which...} -- {filter...}")
     };

@@ -30,7 +30,8 @@ pub(crate) const CLUSTER: &[Need] = &[
 const ROOTLESS: &[Need] = &[need("newuidmap", "uidmap", "users inside containers")];
 
 /// What the promises need besides.
-pub(crate) const E2E: &[Need] = &[need("ps", "procps", "looking at processes")];
+pub(crate) const E2E: &[Need] =
+    &[need("ps", "procps", "looking at processes"), need("tcpdump", "tcpdump", "looking at packets")];
 
 /// What the other tests need besides.
 pub(crate) const TEST: &[Need] =

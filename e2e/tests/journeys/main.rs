@@ -1,0 +1,6 @@
+//! Promise: five people's journeys through a service mesh, step by step with the YAML that they wrote, end where they
+//! ended, and show what they saw.
+//!
+//! One file is one journey. Only namespaces are others, so that journeys run beside each other.
+
+mod sidecar_object;
