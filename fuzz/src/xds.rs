@@ -36,7 +36,7 @@ pub(crate) fn run(bytes: &[u8]) {
         assert_eq!(first.listeners().count() + first.clusters().count() + first.route_tables().count(), 0);
         return;
     }
-    for (name, _, _) in &wanted.names {
+    for (name, _) in &wanted.names {
         store.resolve(name, vec![[10, 0, 0, 1].into(), [10, 0, 0, 2].into()]);
     }
     let second = store.build(&first);

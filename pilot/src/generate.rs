@@ -19,6 +19,7 @@ pub struct Generation {
     world: u64,
     clusters: Option<List>,
     listeners: Option<List>,
+    names: Option<List>,
     routes: ByName,
     endpoints: ByName,
 }
@@ -35,6 +36,7 @@ impl Generation {
             world: 0,
             clusters: None,
             listeners: None,
+            names: None,
             routes: ByName::default(),
             endpoints: ByName::default(),
         }
@@ -50,6 +52,9 @@ impl Generation {
             }
             type_url::LISTENER => {
                 self.listeners.get_or_insert_with(|| list(mesh_translate::listeners(view, mesh))).clone()
+            }
+            type_url::NAME_TABLE => {
+                self.names.get_or_insert_with(|| list(mesh_translate::name_tables(view, mesh))).clone()
             }
             type_url::ROUTE => named(&mut self.routes, wanted, |names| mesh_translate::routes(view, mesh, names)),
             type_url::ENDPOINT => {

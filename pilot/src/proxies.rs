@@ -14,7 +14,10 @@ use mesh_xds::{
     machine::{Heard, Push, Record},
 };
 
-use crate::metrics::Metrics;
+use crate::{auth::metadata, metrics::Metrics};
+
+/// Node metadata of streams beside a proxy's own.
+const BESIDE: &str = "LATEEN_BESIDE";
 
 /// Every proxy that is connected. Clones are the same registry.
 #[derive(Clone, Debug)]
@@ -92,15 +95,16 @@ impl Proxies {
         Place { proxies: self.clone(), number, proxy }
     }
 
-    /// All of them, longest connected first.
+    /// All of them, longest connected first; the agents that call beside their proxy left out.
     pub fn all(&self) -> Vec<Arc<Proxy>> {
-        lock(&self.all).by_number.values().cloned().collect()
+        lock(&self.all).by_number.values().filter(|proxy| !proxy.is_beside()).cloned().collect()
     }
 
     /// The newest connection of a proxy, by `POD.NAMESPACE` or by its whole node id.
     pub fn find(&self, name: &str) -> Option<Arc<Proxy>> {
         let all = lock(&self.all);
-        all.by_number.values().rev().find(|p| p.name() == name || p.node.id == name).cloned()
+        let of_name = |p: &&Arc<Proxy>| !p.is_beside() && (p.name() == name || p.node.id == name);
+        all.by_number.values().rev().find(of_name).cloned()
     }
 }
 
@@ -108,6 +112,12 @@ impl Proxy {
     /// `POD.NAMESPACE`, as istioctl names proxies.
     pub fn name(&self) -> String {
         format!("{}.{}", self.id.name, self.id.namespace)
+    }
+
+    /// Whether this is an agent that follows the names which it answers, beside the stream of its proxy: one workload is
+    /// to be one row.
+    fn is_beside(&self) -> bool {
+        metadata(&self.node, BESIDE) == Some("true")
     }
 
     /// How it stands with each type.

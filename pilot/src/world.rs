@@ -95,5 +95,5 @@ fn is_eds_only(mesh: &PushContext, host: &str) -> bool {
 fn is_quiet(mesh: &PushContext, workload: &str) -> bool {
     let namespace = workload.split('/').next().unwrap_or_default();
     let near = mesh.services().iter().filter(|s| s.namespace == namespace);
-    near.into_iter().all(|s| matches!(s.resolution, Resolution::Endpoints | Resolution::Alias(_)))
+    near.into_iter().all(|s| matches!(s.resolution, Resolution::Endpoints | Resolution::Alias(_) | Resolution::Dynamic))
 }

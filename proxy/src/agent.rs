@@ -6,6 +6,7 @@ use mesh_bootstrap::{Admin, Drain, LogError, LogOptions, bind, serve, start_logs
 use mesh_identity::{Credentials, Settings as IdentitySettings};
 use mesh_pki::{BundleError, KeyKind, TrustBundle};
 use mesh_xds::client::{Plaintext, Tls, TlsDialError};
+use serde_json::Value;
 use tokio::net::UnixListener;
 
 mod bootstrap;
@@ -15,6 +16,7 @@ mod envoy;
 mod http;
 mod merge;
 mod metrics;
+mod names;
 mod node;
 mod pilot;
 mod pod_info;
@@ -83,6 +85,9 @@ pub enum AgentError {
     /// No roots.
     #[error("a bundle of no roots cannot be made")]
     Roots(#[from] BundleError),
+    /// DNS is to be captured, and cannot be answered.
+    #[error("the workload's DNS cannot be answered")]
+    Names(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Envoy failed.
     #[error("the data plane failed")]
     Envoy(#[from] EnvoyError),
@@ -132,6 +137,7 @@ async fn with_lateen(settings: Arc<Settings>, admin: Admin) -> Result<(), AgentE
     let began = Instant::now();
     let beside = Beside::start(&settings, &admin).await?;
     let node = node::node(&settings);
+    answer_names(&settings, &beside.credentials, &node).await?;
     let status = beside.status.clone();
     let ready: AskReady = Arc::new(move || {
         let status = status.clone();
@@ -177,7 +183,9 @@ async fn with_envoy(settings: Arc<Settings>, admin: Admin) -> Result<(), AgentEr
     let secrets = listen(settings.sds_socket())?;
     spawn_logged("secrets are no longer served", sds::serve(secrets, credentials.clone()));
 
-    let bootstrap = bootstrap::render(&settings, &node::node(&settings));
+    let node = node::node(&settings);
+    answer_names(&settings, &credentials, &node).await?;
+    let bootstrap = bootstrap::render(&settings, &node);
     let mut envoy = Envoy::start(&settings, &bootstrap)?;
     tokio::select! {
         exit = envoy.exited() => return Err(EnvoyError::Ended(exit?).into()),
@@ -188,6 +196,10 @@ async fn with_envoy(settings: Arc<Settings>, admin: Admin) -> Result<(), AgentEr
         () = drain::drain(&settings) => envoy.stop().await?,
     }
     Ok(())
+}
+
+async fn answer_names(settings: &Settings, credentials: &Credentials, node: &Value) -> Result<(), AgentError> {
+    names::start(settings, credentials, node).await.map_err(|error| AgentError::Names(Box::new(error)))
 }
 
 fn identity(settings: &Settings) -> IdentitySettings {

@@ -9,10 +9,12 @@
 //!   environment, /etc/istio/pod ─► Settings ─► node ─┬─► plane ──────────────mTLS──► pilot
 //!                                     │              └─► Envoy ──unix──► relay ──mTLS──► pilot
 //!                                     │                    └──unix──► SDS ◄── Credentials ◄── ca
+//!                                     ├─► 15053: the workload's DNS, where it is captured
 //!                                     └─► 15020: /healthz/ready, /stats/prometheus, /app-health, /drain, /quitquitquit
 //! ```
 //!
 //! Start reading at [`agent`]; what carries traffic has its own page in `plane.rs`.
 
 pub mod agent;
+mod dns;
 mod plane;

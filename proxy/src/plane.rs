@@ -42,7 +42,7 @@ use mesh_xds::client::Dial;
 use serde_json::Value;
 
 pub(crate) use self::{
-    control::{AskReady, Control, ControlPorts, ControlSettings},
+    control::{AskReady, Control, ControlPorts, ControlSettings, node_message},
     dns::Names,
     life::Life,
     logs::Logs,

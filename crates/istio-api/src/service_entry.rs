@@ -72,5 +72,7 @@ names! {
         Dns = 2 "DNS",
         /// By DNS; the first address is used, and changes only for new connections.
         DnsRoundRobin = 3 "DNS_ROUND_ROBIN",
+        /// By DNS, for the name that a request or connection asks for. Istio has it since 1.28.
+        DynamicDns = 4 "DYNAMIC_DNS",
     }
 }

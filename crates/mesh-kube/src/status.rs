@@ -8,7 +8,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// One condition as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,17 +63,22 @@ pub fn merged(status: Option<&Value>, wanted: &[Condition], now: Timestamp) -> O
     Some(others.chain(ours).collect())
 }
 
-/// Writes conditions, if the object still is the one that was read.
+/// Writes fields of a status, if the object still is the one that was read.
 ///
 /// # Errors
 /// The API server refuses: 409 when the object changed meanwhile (the next change of it will ask again), 404 when it went.
-pub async fn write<K>(api: &Api<K>, name: &str, resource_version: &str, conditions: &[Value]) -> Result<(), kube::Error>
+pub async fn write<K>(
+    api: &Api<K>,
+    name: &str,
+    resource_version: &str,
+    fields: Map<String, Value>,
+) -> Result<(), kube::Error>
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {
     let patch = json!({
         "metadata": { "resourceVersion": resource_version },
-        "status": { "conditions": conditions },
+        "status": fields,
     });
     api.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await.map(drop)
 }

@@ -36,7 +36,7 @@ pub use mesh::{
 pub use meta::{Kind, Meta, ObjectRef};
 pub use peer_authentication::{MtlsMode, PeerAuthentication};
 pub use proxy_config::{Concurrency, ProxyConfig};
-pub use service_entry::{Location, Resolution, ServiceEntry, ServiceEntryPort};
+pub use service_entry::{Allocated, Location, Resolution, ServiceEntry, ServiceEntryPort};
 pub use sidecar::{CaptureMode, DefaultEndpoint, EgressHost, EgressNamespace, OutboundPolicy, Sidecar};
 pub use sidecar::{SidecarEgress, SidecarIngress, SidecarPort};
 pub use telemetry::{AccessLogging, Metrics, MetricsOverride, TagOverride, Telemetry, TelemetryMode, Tracing};

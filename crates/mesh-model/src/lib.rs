@@ -18,6 +18,7 @@
 
 pub mod config;
 pub mod delegate;
+pub mod expand;
 pub mod issue;
 pub mod parse;
 pub mod push_context;

@@ -40,7 +40,7 @@ use serde_json::Value;
 
 use self::at::Desk;
 use crate::{
-    config::{Config, Kind, MeshConfig, Meta, Object},
+    config::{Config, Kind, MeshConfig, Meta, Object, ServiceEntry},
     issue::{FieldPath, Issue},
     without_effect,
 };
@@ -78,7 +78,7 @@ pub fn parse(json: &Value, ctx: &ParseContext) -> Result<Parsed, Vec<Issue>> {
     let desk = Desk::new(ctx, meta, early);
     let spec = json.get("spec").unwrap_or(&Value::Null);
     shape::unknown_at_the_top(&desk, json);
-    let config = of_kind(&desk, spec);
+    let config = of_kind(&desk, spec, json.get("status").unwrap_or(&Value::Null));
     let kind = desk.meta.kind;
     desk.close(config, || without_effect::of(kind, json))
 }
@@ -96,7 +96,7 @@ pub fn parse_mesh(json: &Value, ctx: &ParseContext) -> Result<Parsed<MeshConfig>
     desk.close(config, || without_effect::of(Kind::MeshConfig, json))
 }
 
-fn of_kind(desk: &Desk<'_>, spec: &Value) -> Option<Config> {
+fn of_kind(desk: &Desk<'_>, spec: &Value, status: &Value) -> Option<Config> {
     let at = &desk.at("spec");
     let meta = &desk.meta;
     match meta.kind {
@@ -109,7 +109,9 @@ fn of_kind(desk: &Desk<'_>, spec: &Value) -> Option<Config> {
         ))),
         Kind::Gateway => Some(Config::Gateway(object(meta, gateway::gateway(&shape::read(spec, at)?, at)))),
         Kind::ServiceEntry => {
-            Some(Config::ServiceEntry(object(meta, service_entry::service_entry(&shape::read(spec, at)?, at))))
+            let entry = service_entry::service_entry(&shape::read(spec, at)?, at);
+            let allocated = service_entry::allocated(&entry, status);
+            Some(Config::ServiceEntry(object(meta, ServiceEntry { allocated, ..entry })))
         }
         Kind::Sidecar => Some(Config::Sidecar(object(meta, sidecar::sidecar(&shape::read(spec, at)?, at)))),
         Kind::WorkloadEntry => {

@@ -30,6 +30,7 @@ pub use scope::{EgressListener, Scope};
 
 use crate::{
     config::{GatewayRef, Kind, MeshConfig, Object, VirtualService},
+    expand,
     issue::Issue,
     registry::{Port, Service, TargetPort, Workload},
     store::{ChangeSet, RecordKind, Store},
@@ -69,6 +70,10 @@ impl Default for PushContext {
 impl PushContext {
     /// Indexes everything.
     pub fn build(store: &Store) -> Self {
+        Self::index(&expand::expand(store))
+    }
+
+    fn index(store: &Store) -> Self {
         let services = Arc::new(Services::build(store));
         Self {
             derived: Arc::new(endpoints::derive(store)),
@@ -86,6 +91,7 @@ impl PushContext {
     /// The context of a later store; shares with this one what `changes` cannot have touched.
     #[must_use]
     pub fn next(&self, store: &Store, changes: &ChangeSet) -> Self {
+        let store = &expand::next(&self.store, store, changes);
         let touched = |kinds: &[RecordKind]| changes.records.keys().any(|k| kinds.contains(k));
         let mesh = touched(&[RecordKind::Mesh]);
         let entry = RecordKind::Config(Kind::ServiceEntry);
@@ -120,7 +126,7 @@ impl PushContext {
         &self.store.mesh
     }
 
-    /// What this context was built from.
+    /// What this context was built from, with what follows from it.
     pub fn store(&self) -> &Store {
         &self.store
     }

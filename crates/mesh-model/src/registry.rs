@@ -27,6 +27,8 @@ pub struct Service {
     pub origin: Origin,
     /// Virtual addresses; a single address is a full-length prefix. Empty for headless services.
     pub addresses: Vec<IpNet>,
+    /// Addresses that the mesh gave it for want of others; only proxies that answer DNS questions lead anybody there.
+    pub allocated: Vec<IpAddr>,
     /// In the object's order.
     pub ports: Vec<Port>,
     /// Who may see it; `None` is the mesh's default.
@@ -69,6 +71,8 @@ pub enum Resolution {
     Dns,
     /// The proxy asks DNS and uses the first address (`DNS_ROUND_ROBIN`).
     DnsRoundRobin,
+    /// The proxy asks DNS for the name that the caller wants, which the wildcard host has to contain (`DYNAMIC_DNS`).
+    Dynamic,
     /// Another name for that host (ExternalName).
     Alias(Hostname),
 }
@@ -125,6 +129,8 @@ pub struct Endpoint {
     pub locality: Locality,
     /// Share of traffic, at least 1.
     pub weight: u32,
+    /// The name that DNS has for it below its service's (pods of a StatefulSet).
+    pub hostname: Option<String>,
 }
 
 /// Where an endpoint listens.

@@ -19,6 +19,11 @@ const TABLE: &[Row] = &[
     // What comes in arrives by redirection, at every address of the workload.
     (Kind::Sidecar, "spec.ingress[].captureMode", says_something),
     (Kind::Sidecar, "spec.ingress[].bind", says_something),
+    // There is one network, and no traffic between applications is the mesh's TLS yet.
+    (Kind::ServiceEntry, "spec.endpoints[].network", says_something),
+    (Kind::ServiceEntry, "spec.endpoints[].serviceAccount", says_something),
+    (Kind::WorkloadEntry, "spec.network", says_something),
+    (Kind::WorkloadEntry, "spec.serviceAccount", says_something),
     // Workloads do not register themselves yet.
     (Kind::WorkloadGroup, "spec", says_something),
     (Kind::EnvoyFilter, "spec", says_something),

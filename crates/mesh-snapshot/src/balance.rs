@@ -29,7 +29,7 @@ pub struct PickContext<'a> {
     pub random: u64,
     /// The caller's hash, for consistent policies.
     pub hash: Option<u64>,
-    /// Where the connection was going, for clusters of original destinations.
+    /// Where the connection was going, for clusters of original destinations; for dynamic ones the address of the name.
     pub original_destination: Option<SocketAddr>,
     /// Endpoints that were tried already.
     pub tried: &'a [SocketAddr],

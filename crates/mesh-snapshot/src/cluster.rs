@@ -1,5 +1,6 @@
 //! Clusters as they are sent: how endpoints are found, chosen, limited and spoken to.
 
+mod dynamic;
 mod http;
 mod policy;
 
@@ -11,6 +12,7 @@ use mesh_proto::envoy::{
 };
 
 pub use self::{
+    dynamic::Dynamic,
     http::{HttpOptions, UpstreamProtocol},
     policy::{Limits, Policy, SlowStart},
 };
@@ -19,7 +21,7 @@ use crate::{
     outlier::OutlierConfig,
     refusal::{At, Bad},
     route::Provenance,
-    take::{duration, ensure, limit, nothing_left, number, text_of},
+    take::{duration, ensure, limit, nothing_left, number, text_of, type_name},
     tls::{self, ClientRules},
 };
 
@@ -84,13 +86,28 @@ pub enum Discovery {
         family: DnsFamily,
         /// After how long a name is asked for again.
         refresh: Duration,
+        /// The answer's own word of how long it holds counts instead.
+        respects_ttl: bool,
     },
+    /// Each request or connection names its host.
+    Dynamic(Dynamic),
     /// Where the connection was going anyway.
     OriginalDestination,
 }
 
+/// How a name is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NameTerms {
+    /// Which addresses count.
+    pub family: DnsFamily,
+    /// After how long it is asked for again.
+    pub refresh: Duration,
+    /// The answer's own word of how long it holds counts instead.
+    pub respects_ttl: bool,
+}
+
 /// Which versions of addresses are used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DnsFamily {
     /// All.
     All,
@@ -181,10 +198,13 @@ impl ClusterConfig {
     }
 
     /// The names that DNS has to answer for.
-    pub fn dns_names(&self) -> impl Iterator<Item = (&str, DnsFamily, Duration)> {
-        let Discovery::Dns { names, family, refresh, .. } = &self.discovery else { return None.into_iter().flatten() };
-        let names = names.endpoints().filter_map(|endpoint| match &endpoint.address {
-            EndpointAddress::Name(name, _) => Some((name.as_ref(), *family, *refresh)),
+    pub fn dns_names(&self) -> impl Iterator<Item = (&str, NameTerms)> {
+        let Discovery::Dns { names, family, refresh, respects_ttl, .. } = &self.discovery else {
+            return None.into_iter().flatten();
+        };
+        let terms = NameTerms { family: *family, refresh: *refresh, respects_ttl: *respects_ttl };
+        let names = names.endpoints().filter_map(move |endpoint| match &endpoint.address {
+            EndpointAddress::Name(name, _) => Some((name.as_ref(), terms)),
             EndpointAddress::Ip(_) => None,
         });
         Some(names).into_iter().flatten()
@@ -197,14 +217,14 @@ impl Discovery {
         let kind = match message.cluster_discovery_type.take() {
             Some(C::Type(kind)) => D::try_from(kind).map_err(|_| Bad::new("type", "is unknown"))?,
             None => D::Static,
-            Some(C::ClusterType(_)) => return Err(Bad::new("cluster_type", "is not supported")),
+            Some(C::ClusterType(custom)) => return Self::custom(&custom, message.metadata.as_ref()),
         };
         let assignment = message.load_assignment.take().map(Assignment::parse).transpose().at("load_assignment")?;
         let eds = message.eds_cluster_config.take();
         let refresh = limit(message.dns_refresh_rate.take()).at("dns_refresh_rate")?;
         let family = dns_family(std::mem::take(&mut message.dns_lookup_family))?;
-        // A name is asked for again after `dns_refresh_rate`; its TTL and the rate after failures do not change that.
-        message.respect_dns_ttl = false;
+        let respects_ttl = std::mem::take(&mut message.respect_dns_ttl);
+        // The rate after failures is the proxy's own, and names that nobody uses are not asked for: no herd to spread.
         message.dns_failure_refresh_rate = None;
         message.dns_jitter = None;
         // Endpoints of connections that went to their original destination are dropped when nothing uses them.
@@ -226,10 +246,20 @@ impl Discovery {
                 logical: kind == D::LogicalDns,
                 family,
                 refresh: refresh.unwrap_or(Duration::from_secs(5)),
+                respects_ttl,
             }),
             (D::OriginalDst, None) => Ok(Self::OriginalDestination),
             _ => Err(Bad::new("load_assignment", "does not fit the type")),
         }
+    }
+}
+
+impl Discovery {
+    fn custom(custom: &pb::cluster::CustomClusterType, metadata: Option<&core::Metadata>) -> Result<Self, Bad> {
+        const DYNAMIC: &str = "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig";
+        let config = custom.typed_config.as_ref().filter(|any| type_name(any) == DYNAMIC);
+        let config = config.ok_or_else(|| Bad::new("cluster_type", "is not supported"))?;
+        Dynamic::parse(config, metadata).map(Self::Dynamic).at("cluster_type.typed_config")
     }
 }
 

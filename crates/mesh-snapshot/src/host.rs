@@ -181,7 +181,7 @@ impl Cluster {
         let assignment = match &config.discovery {
             Discovery::Sent { .. } => inputs.sent.as_deref(),
             Discovery::Static(assignment) | Discovery::Dns { names: assignment, .. } => Some(assignment),
-            Discovery::OriginalDestination => None,
+            Discovery::OriginalDestination | Discovery::Dynamic(_) => None,
         };
         let loads: FxHashMap<SocketAddr, Arc<Load>> =
             previous.iter().flat_map(|p| p.hosts()).map(|(_, h)| (h.address, h.load.clone())).collect();
@@ -206,7 +206,7 @@ impl Cluster {
 
     /// Chooses where a request or connection goes.
     pub fn pick(&self, context: &PickContext<'_>) -> Option<Arc<Host>> {
-        if self.config.discovery == Discovery::OriginalDestination {
+        if matches!(self.config.discovery, Discovery::OriginalDestination | Discovery::Dynamic(_)) {
             let port = if let Policy::Provided { port } = self.config.policy { port } else { None };
             let at = |to: SocketAddr| Host::original(SocketAddr::new(to.ip(), port.unwrap_or(to.port())));
             return context.original_destination.map(at);

@@ -151,8 +151,9 @@ impl HttpManager {
             "envoy.extensions.filters.http.cors.v3.Cors" => self.cors = true,
             "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb" => self.grpc_web = true,
             // What these do, this proxy does without being asked: metrics of gRPC, Istio's metrics, the exchange of
-            // peers, protocols in TLS (there is none).
-            "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig"
+            // peers, protocols in TLS (there is none), names of clusters that go where they are asked to.
+            "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig"
+            | "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig"
             | "stats.PluginConfig"
             | "io.istio.http.peer_metadata.Config"
             | "istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig" => {}

@@ -47,8 +47,8 @@ mod tls;
 pub use self::{
     balance::PickContext,
     cluster::{
-        ClusterConfig, Discovery, DnsFamily, HttpOptions, Keepalive, Limits, Policy, ServiceName, SlowStart,
-        UpstreamProtocol,
+        ClusterConfig, Discovery, DnsFamily, Dynamic, HttpOptions, Keepalive, Limits, NameTerms, Policy, ServiceName,
+        SlowStart, UpstreamProtocol,
     },
     endpoint::{Assignment, Endpoint, EndpointAddress, LocalityEndpoints},
     format::{Fact, Facts, Field, Missing, Template},

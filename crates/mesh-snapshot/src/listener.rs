@@ -237,8 +237,10 @@ impl Handler {
             }
             // Read where the chain is put together.
             SNI_CLUSTER => Ok(None),
-            // Istio's own filters: what they do, this proxy does without being asked.
-            "stats.PluginConfig" | "envoy.tcp.metadataexchange.config.MetadataExchange" => Ok(None),
+            // What these do, this proxy does without being asked.
+            "envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig"
+            | "stats.PluginConfig"
+            | "envoy.tcp.metadataexchange.config.MetadataExchange" => Ok(None),
             other => Err(Bad::new("typed_config", format!("`{other}` is not supported"))),
         }
     }

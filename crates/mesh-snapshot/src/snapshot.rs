@@ -5,7 +5,6 @@ use std::{
     hash::Hasher,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Duration,
 };
 
 use mesh_proto::{
@@ -18,7 +17,7 @@ use mesh_proto::{
 use rustc_hash::{FxHashMap, FxHasher};
 
 use crate::{
-    cluster::{ClusterConfig, Discovery, DnsFamily},
+    cluster::{ClusterConfig, Discovery, DnsFamily, NameTerms},
     endpoint::Assignment,
     host::{Cluster, Inputs},
     http::{HttpManager, RouteSource},
@@ -137,7 +136,7 @@ pub struct Wanted {
     /// Files to read, and whether the machine's roots are wanted.
     pub files: Vec<Origin>,
     /// Names for DNS.
-    pub names: Vec<(String, DnsFamily, Duration)>,
+    pub names: Vec<(String, NameTerms)>,
 }
 
 /// Resources as they were last sent and found good.
@@ -231,7 +230,7 @@ impl Store {
             if let Discovery::Sent { service } = &config.discovery {
                 wanted.endpoints.push(service.clone());
             }
-            wanted.names.extend(config.dns_names().map(|(name, family, refresh)| (name.to_owned(), family, refresh)));
+            wanted.names.extend(config.dns_names().map(|(name, terms)| (name.to_owned(), terms)));
         }
         let of_clusters = self.clusters.values().flat_map(|c| &c.tls).flat_map(|tls| tls.origins());
         let of_listeners = self.listeners.values().flat_map(|l| l.chains()).flat_map(|c| &c.tls);

@@ -41,6 +41,10 @@ impl Built {
         Self::new(&message.name, type_url::LISTENER, message, &canonical::LISTENER)
     }
 
+    pub(crate) fn name_table(name: &str, message: &mesh_proto::nds::NameTable) -> Self {
+        Self::new(name, type_url::NAME_TABLE, message, &canonical::SORTED)
+    }
+
     pub(crate) fn routes(message: &pb::route::RouteConfiguration) -> Self {
         Self::new(&message.name, type_url::ROUTE, message, &canonical::ROUTES)
     }

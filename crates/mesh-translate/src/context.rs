@@ -1,5 +1,7 @@
 //! What every generator starts from.
 
+use std::net::IpAddr;
+
 use mesh_model::{
     config::{MeshConfig, OutboundPolicyMode, Subset},
     push_context::{EffectivePolicy, GatewayPort, MergedRule, PushContext, Scope},
@@ -7,13 +9,18 @@ use mesh_model::{
 };
 use mesh_types::NodeKind;
 
-use crate::view::{OwnPort, ProxyView};
+use crate::{
+    dynamic,
+    view::{OwnPort, ProxyView},
+};
 
 /// A proxy and the part of the mesh that it sees.
 pub(crate) struct Context<'a> {
     pub(crate) view: &'a ProxyView,
     pub(crate) push: &'a PushContext,
     pub(crate) scope: Scope,
+    /// Whether it sees services that are known once somebody asks for them; few proxies do.
+    pub(crate) sees_dynamic: bool,
 }
 
 impl<'a> Context<'a> {
@@ -22,7 +29,8 @@ impl<'a> Context<'a> {
             NodeKind::Sidecar => push.scope(&view.namespace, &view.labels),
             NodeKind::Router => push.scope_of_gateway(&view.namespace),
         };
-        Self { view, push, scope }
+        let sees_dynamic = scope.services.iter().any(|service| dynamic::is_dynamic(service));
+        Self { view, push, scope, sees_dynamic }
     }
 
     /// Whether the proxy is a gateway.
@@ -43,6 +51,15 @@ impl<'a> Context<'a> {
     /// Whether calls of unknown hosts go where they were dialled.
     pub(crate) fn allows_any(&self) -> bool {
         self.scope.outbound_mode == OutboundPolicyMode::AllowAny
+    }
+
+    /// Single addresses at which this proxy's workload dials a service: the service's own; where it has none, those that
+    /// the mesh allocated, which only a proxy that answers DNS questions tells anybody.
+    pub(crate) fn vips(&self, service: &Service) -> Vec<IpAddr> {
+        if service.addresses.is_empty() && self.view.captures_dns {
+            return service.allocated.clone();
+        }
+        service.vips().collect()
     }
 
     /// The rule for this proxy's calls of a service.

@@ -81,6 +81,7 @@ pub(crate) fn by_name(
             weight: 1,
             node: None,
             workload: None,
+            hostname: None,
         };
         groups.push(group_of(&Locality::default(), vec![&itself], 0));
     }

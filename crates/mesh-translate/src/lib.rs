@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   Node ──ProxyView::new──┐
-//!                          ├─► clusters()  listeners()  routes(names)  endpoints(names) ─► Vec<Built>
+//!                          ├─► clusters()  listeners()  routes(names)  endpoints(names)  name_tables() ─► Vec<Built>
 //!   Store ──PushContext────┘
 //! ```
 //!
@@ -23,9 +23,11 @@ mod built;
 mod canonical;
 pub mod cluster;
 mod context;
+mod dynamic;
 pub mod endpoint;
 mod inbound;
 pub mod listener;
+pub mod name_table;
 pub mod names;
 mod pb;
 pub mod provenance;
@@ -37,6 +39,7 @@ pub use built::Built;
 pub use cluster::clusters;
 pub use endpoint::endpoints;
 pub use listener::listeners;
+pub use name_table::name_tables;
 pub use route::routes;
 pub use view::{BadNode, OwnPort, ProxyView};
 

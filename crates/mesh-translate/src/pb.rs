@@ -8,14 +8,22 @@ pub(crate) use mesh_proto::envoy::{
         },
         extensions::{
             access_loggers::file::v3 as file_log,
+            clusters::dynamic_forward_proxy::v3 as dynamic_cluster,
+            common::dynamic_forward_proxy::v3 as names,
             filters::{
                 common::fault::v3 as fault_common,
-                http::{cors::v3 as cors, fault::v3 as fault, grpc_web::v3 as grpc_web, router::v3 as router},
+                http::{
+                    cors::v3 as cors, dynamic_forward_proxy::v3 as dynamic_http, fault::v3 as fault,
+                    grpc_web::v3 as grpc_web, router::v3 as router,
+                },
                 listener::{
                     http_inspector::v3 as http_inspector, original_dst::v3 as original_dst,
                     tls_inspector::v3 as tls_inspector,
                 },
-                network::{http_connection_manager::v3 as hcm, tcp_proxy::v3 as tcp_proxy},
+                network::{
+                    http_connection_manager::v3 as hcm, sni_dynamic_forward_proxy::v3 as dynamic_sni,
+                    tcp_proxy::v3 as tcp_proxy,
+                },
             },
             retry::host::previous_hosts::v3 as previous_hosts,
             transport_sockets::tls::v3 as tls,

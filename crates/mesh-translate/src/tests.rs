@@ -6,6 +6,7 @@ mod destination_rules;
 mod envoy;
 mod fixture;
 mod golden;
+mod name_tables;
 mod rules;
 mod scopes;
 mod service_entries;

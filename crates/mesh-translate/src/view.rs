@@ -33,6 +33,9 @@ pub struct ProxyView {
     pub own: Vec<OwnPort>,
     /// Whether it may not open ports below 1024 (metadata `UNPRIVILEGED_POD`).
     pub unprivileged: bool,
+    /// Whether DNS questions of the workload are led to the proxy (metadata `DNS_CAPTURE`): it is then told of addresses
+    /// that the mesh allocated.
+    pub captures_dns: bool,
     /// Idle time after which connections of clients are closed (metadata `IDLE_TIMEOUT`).
     pub idle_timeout: Option<Duration>,
 }
@@ -121,6 +124,7 @@ impl ProxyView {
             node: workload.node.clone(),
             dns_domain: id.dns_domain,
             unprivileged: metadata(node, "UNPRIVILEGED_POD") == Some("true"),
+            captures_dns: metadata(node, "DNS_CAPTURE").is_some_and(|value| value.eq_ignore_ascii_case("true")),
             idle_timeout: metadata(node, "IDLE_TIMEOUT").and_then(go_duration),
         })
     }

@@ -108,6 +108,10 @@ impl World {
                 };
                 target.endpoints.push(plain(SocketAddr::new(destination.ip(), port).to_string()));
             }
+            Discovery::Dynamic(dynamic) => {
+                target.found = Found::Dns;
+                target.endpoints.push(plain(format!("the host that is asked for, port {}", dynamic.port)));
+            }
             Discovery::Dns { names, .. } => {
                 target.found = Found::Dns;
                 let text = |address: &mesh_snapshot::EndpointAddress| match address {

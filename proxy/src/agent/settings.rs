@@ -234,6 +234,12 @@ impl Settings {
         self.root.join("etc/istio/proxy/envoy-rev.json")
     }
 
+    /// Whether the workload's DNS questions are led here.
+    pub fn captures_dns(&self) -> bool {
+        let capture = self.metadata.get("DNS_CAPTURE").and_then(Value::as_str);
+        capture.is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
     /// The projected token.
     pub fn token_file(&self) -> PathBuf {
         self.root.join("var/run/secrets/tokens/istio-token")

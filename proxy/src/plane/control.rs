@@ -12,6 +12,8 @@
 
 mod node;
 
+pub(crate) use self::node::message as node_message;
+
 use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
@@ -30,10 +32,10 @@ use tokio::{net::TcpListener, task::JoinSet};
 use super::{
     Shared,
     admin::{self, Admin},
-    dns::Machine,
     feed::Feed,
     held::Held,
 };
+use crate::dns::Resolver;
 
 /// Asks the agent whether the proxy is ready, as port 15021 tells it; an error is the reason why not.
 pub(crate) type AskReady = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
@@ -104,7 +106,7 @@ pub(crate) async fn start(
     let backoff = Backoff::new(rand::random);
     let (subscriber, events) = client::start(dial, Settings { node: node::message(&node), backoff });
     let held = Held::default();
-    let answers = shared.names.start(Machine);
+    let answers = shared.names.start(Resolver::of_machine());
     let mut tasks = JoinSet::new();
     tasks.spawn(Feed::new(shared.clone(), held.clone(), subscriber).run(events, answers));
 

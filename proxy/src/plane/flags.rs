@@ -6,7 +6,7 @@ use std::fmt;
 
 /// A set of response flags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Flags(u16);
+pub(crate) struct Flags(u32);
 
 impl Flags {
     /// No route, no virtual host, no filter chain.
@@ -41,6 +41,8 @@ impl Flags {
     pub(crate) const STREAM_IDLE: Self = Self(1 << 14);
     /// The connection or request lasted too long.
     pub(crate) const DURATION_TIMEOUT: Self = Self(1 << 15);
+    /// The name that was asked for leads nowhere.
+    pub(crate) const DNS_FAILURE: Self = Self(1 << 16);
 
     /// In the order in which Envoy prints them.
     const NAMES: &[(Self, &str)] = &[
@@ -60,6 +62,7 @@ impl Flags {
         (Self::DURATION_TIMEOUT, "DT"),
         (Self::UPSTREAM_PROTOCOL, "UPE"),
         (Self::NO_CLUSTER, "NC"),
+        (Self::DNS_FAILURE, "DF"),
     ];
 
     /// Adds flags.

@@ -100,6 +100,11 @@ async fn dial(
         side.stats.upstream_cx_overflow.inc();
         return Err(NoUpstream { flags: Flags::UPSTREAM_OVERFLOW, failure: None });
     };
+    let downstream = record.downstream.clone();
+    let asked = downstream.server_name.as_deref().unwrap_or_default();
+    let destinations = worker.destinations(cluster, asked, downstream.destination).await;
+    let destinations =
+        destinations.map_err(|none| NoUpstream { flags: none.flags(), failure: Some(none.details().to_owned()) })?;
     let mut tried: Vec<SocketAddr> = Vec::new();
     let mut failed = NoUpstream { flags: Flags::NO_HEALTHY_UPSTREAM, failure: None };
     for attempt in 1..=to.connect_attempts {
@@ -107,7 +112,7 @@ async fn dial(
             now: worker.now(),
             random: worker.random(),
             hash: to.hash(record.downstream.source.ip()),
-            original_destination: Some(record.downstream.destination),
+            original_destination: Some(destinations.of_try(tried.len())),
             tried: &tried,
             avoid: attempt - 1,
         });

@@ -1,6 +1,7 @@
 //! The data plane at work: real sockets on the loopback address, one worker, resources as a control plane sends them.
 
 mod certs;
+mod dynamic;
 mod http;
 mod limits;
 mod log;

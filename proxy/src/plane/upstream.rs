@@ -115,7 +115,7 @@ impl ClusterSide {
         if hosts.is_empty() && named.is_empty() {
             return;
         }
-        let any = cluster.config.discovery == Discovery::OriginalDestination;
+        let any = matches!(cluster.config.discovery, Discovery::OriginalDestination | Discovery::Dynamic(_));
         let known: FxHashSet<SocketAddr> = cluster.hosts().map(|(_, host)| host.address).collect();
         let idle = cluster.config.http.idle_timeout;
         let tidy = |address: &SocketAddr, pool: &Rc<HostPool>| {

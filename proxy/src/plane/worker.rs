@@ -22,7 +22,14 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{Shared, accept, logs::LogBuffer, stats::ListenerStats, telemetry::Recorder, upstream::Upstreams};
+use super::{
+    Shared, accept,
+    dns::{Destinations, NoAddress},
+    logs::LogBuffer,
+    stats::ListenerStats,
+    telemetry::Recorder,
+    upstream::Upstreams,
+};
 
 /// How often a worker looks after its idle connections and hands over its logs.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -152,6 +159,20 @@ impl Worker {
             return world.cluster(name).cloned();
         }
         Some(cluster.clone())
+    }
+
+    /// Where a cluster goes for a caller who dialled an address and asks for a host (`Host`, or the server name of TLS).
+    /// Only dynamic clusters look at the latter, and wait until it is known.
+    pub(crate) async fn destinations(
+        &self,
+        cluster: &Cluster,
+        asked: &str,
+        dialled: SocketAddr,
+    ) -> Result<Destinations, NoAddress> {
+        let Discovery::Dynamic(dynamic) = &cluster.config.discovery else { return Ok(Destinations::Dialled(dialled)) };
+        let found = self.shared.names.look_up(&cluster.config, dynamic, asked).await?;
+        let first = usize::try_from(self.random() % found.len() as u64).unwrap_or_default();
+        Ok(Destinations::Named(found, first))
     }
 
     /// A random number (xorshift64*): good enough to choose by, and free of locks.

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use mesh_model::{
-    config::Kind,
+    config::{Config, Kind},
     issue::{FieldPath, Issue},
     parse::{ParseContext, parse},
 };
@@ -21,6 +21,8 @@ use crate::record::wrap;
 pub enum Judgement {
     /// It counts.
     Accepted {
+        /// What it says.
+        config: Config,
         /// What its writer should know.
         warnings: Vec<Issue>,
         /// Fields that are set and do nothing here.
@@ -33,7 +35,11 @@ pub enum Judgement {
 /// Judges an object.
 pub fn judge(object: &Value, context: &ParseContext) -> Judgement {
     match parse(object, context) {
-        Ok(parsed) => Judgement::Accepted { warnings: parsed.warnings, without_effect: parsed.without_effect },
+        Ok(parsed) => Judgement::Accepted {
+            config: parsed.config,
+            warnings: parsed.warnings,
+            without_effect: parsed.without_effect,
+        },
         Err(issues) => Judgement::Refused(issues),
     }
 }
@@ -43,7 +49,7 @@ pub fn type_url_of(kind: Kind) -> String {
     type_url::config(kind.group(), kind.version(), kind.word())
 }
 
-/// The resource of an object: as it was written, without what no reader acts on (status, bookkeeping of tools), so that
+/// The resource of an object: as it was written, without what no reader acts on (conditions, bookkeeping of tools), so that
 /// its version changes only when its meaning may.
 pub fn resource(kind: Kind, object: &Value) -> Resource {
     let json = trimmed(kind, object);
@@ -74,12 +80,17 @@ fn trimmed(kind: Kind, object: &Value) -> Value {
     if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
-    json!({
+    let mut json = json!({
         "apiVersion": format!("{}/{}", kind.group(), kind.version()),
         "kind": kind.word(),
         "metadata": metadata,
         "spec": object["spec"],
-    })
+    });
+    // The one part of a status that means something: addresses that were given to the hosts, and stay theirs.
+    if kind == Kind::ServiceEntry && object["status"]["addresses"].is_array() {
+        json["status"] = json!({ "addresses": object["status"]["addresses"] });
+    }
+    json
 }
 
 #[cfg(test)]

@@ -83,11 +83,9 @@ impl Writer {
 
     /// Writes one. False: it failed for a reason that may pass.
     async fn write(&self, (kind, key): &(Kind, Key), finding: &Finding) -> bool {
-        let Some(conditions) = status::merged(finding.status.as_ref(), &finding.conditions, Timestamp::now()) else {
-            return true;
-        };
+        let Some(patch) = finding.patch(Timestamp::now()) else { return true };
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &key.namespace, &resource_of(*kind));
-        match status::write(&api, &key.name, &finding.resource_version, &conditions).await {
+        match status::write(&api, &key.name, &finding.resource_version, patch).await {
             Ok(()) => {
                 self.metrics.status_written("written");
                 true
@@ -109,9 +107,7 @@ impl Writer {
 
 fn note(pending: &mut Pending, report: Report) {
     let object = (report.kind, report.key);
-    let due =
-        report.finding.filter(|f| status::merged(f.status.as_ref(), &f.conditions, Timestamp::UNIX_EPOCH).is_some());
-    match due {
+    match report.finding.filter(|finding| finding.patch(Timestamp::UNIX_EPOCH).is_some()) {
         Some(finding) => drop(pending.insert(object, finding)),
         None => drop(pending.remove(&object)),
     }

@@ -3,6 +3,7 @@
 //! No IO here. An input changes one resource at once, or marks what depends on it (a node's pods, a service's
 //! endpoints); [`World::settle`] makes what is marked.
 
+mod addresses;
 mod objects;
 mod workloads;
 
@@ -18,6 +19,7 @@ use mesh_model::{config::Kind, parse::ParseContext};
 use mesh_proto::{registry, type_url};
 use serde_json::Value;
 
+use addresses::Addresses;
 pub use objects::{Finding, Report};
 use workloads::Workloads;
 
@@ -45,6 +47,7 @@ pub struct World {
     service_of_slice: HashMap<Key, ServiceName>,
     workloads: Workloads,
     dirty_services: BTreeSet<ServiceName>,
+    addresses: Addresses,
     reports: Vec<Report>,
     is_changed: bool,
 }
@@ -71,6 +74,7 @@ impl World {
             service_of_slice: HashMap::new(),
             workloads: Workloads::default(),
             dirty_services: BTreeSet::new(),
+            addresses: Addresses::default(),
             reports: Vec::new(),
             is_changed: false,
         };
@@ -115,6 +119,10 @@ impl World {
         }
         for name in std::mem::take(&mut self.dirty_services) {
             self.make_endpoints(&name);
+        }
+        // Before all are listed, addresses that are taken might be given again.
+        if !self.awaited.contains(&Collection::Config(Kind::ServiceEntry)) {
+            self.reports.extend(self.addresses.settle());
         }
         if self.awaited.is_empty() && !self.now.is_complete {
             self.now.is_complete = true;

@@ -22,7 +22,7 @@ use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::ResolvesServerCertUsingSni,
+    server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
 use tokio::task::JoinSet;
@@ -76,6 +76,8 @@ const HOSTS: &[(&str, Manner)] = &[
     ("www.wikipedia.org", Manner::SecurePage("Wikipedia")),
     ("en.wikipedia.org", Manner::SecurePage("Wikipedia, the free encyclopedia")),
     ("de.wikipedia.org", Manner::SecurePage("Wikipedia – Die freie Enzyklopädie")),
+    // Every name of a domain.
+    ("*.example.org", Manner::Httpbin),
 ];
 
 /// The outside could not be set up.
@@ -108,9 +110,13 @@ struct Host {
     manner: Manner,
 }
 
-/// All hosts by name.
+/// All hosts by name; `*.` stands for one or more labels.
 #[derive(Debug)]
 struct Hosts(BTreeMap<String, Host>);
+
+/// A certificate for each host, chosen by the name that the caller asks for.
+#[derive(Debug)]
+struct Certificates(BTreeMap<String, Arc<CertifiedKey>>);
 
 /// The running outside; dropped, its servers end.
 #[derive(Debug)]
@@ -177,7 +183,7 @@ impl Hosts {
         let mut addresses = (FIRST_ADDRESS..255).map(|last| Ipv4Addr::new(203, 0, 113, last));
         let room = addresses.len();
         for (name, manner) in own.chain(further) {
-            if !is_host_name(&name) {
+            if !is_host_name(name.strip_prefix("*.").unwrap_or(&name)) {
                 return Err(OutsideError::Name(name));
             }
             if let Entry::Vacant(place) = by_name.entry(name) {
@@ -191,17 +197,18 @@ impl Hosts {
     /// A certificate for each host, chosen by the name that the caller asks for.
     fn tls(&self, authority: &Authority) -> Result<Arc<ServerConfig>, OutsideError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let mut by_name = ResolvesServerCertUsingSni::new();
+        let mut by_name = BTreeMap::new();
         for name in self.0.keys() {
             let identity = authority.host(name)?;
             let chain = vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes())?];
             let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes())?;
-            by_name.add(name, CertifiedKey::new(chain, provider.key_provider.load_private_key(key)?))?;
+            let certified = CertifiedKey::new(chain, provider.key_provider.load_private_key(key)?);
+            by_name.insert(name.clone(), Arc::new(certified));
         }
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_cert_resolver(Arc::new(by_name));
+            .with_cert_resolver(Arc::new(Certificates(by_name)));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
@@ -213,7 +220,7 @@ impl Hosts {
         let name = name.split(':').next().unwrap_or_default();
         let path = request.uri().path();
         let now = |answer| std::future::ready(answer).boxed();
-        match self.0.get(name).map_or(Manner::Httpbin, |host| host.manner) {
+        match find(&self.0, name).map_or(Manner::Httpbin, |host| host.manner) {
             Manner::Caller if path == "/" || path == "/ip" => {
                 now(httpd::text(StatusCode::OK, connection.peer.ip().to_string()))
             }
@@ -221,6 +228,18 @@ impl Hosts {
             Manner::SecurePage(_) if !connection.is_tls => now(secure(name, &request)),
             Manner::Page(title) | Manner::SecurePage(title) => now(page(name, title)),
         }
+    }
+}
+
+/// What stands under a name, or under `*.` and one of its parents, the nearest first.
+fn find<'a, T>(by_name: &'a BTreeMap<String, T>, name: &str) -> Option<&'a T> {
+    let parents = name.match_indices('.').map(|(dot, _)| format!("*{}", &name[dot..]));
+    by_name.get(name).or_else(|| parents.into_iter().find_map(|wild| by_name.get(&wild)))
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        find(&self.0, &hello.server_name()?.to_ascii_lowercase()).cloned()
     }
 }
 
@@ -259,7 +278,7 @@ impl Responder for Hosts {
             return std::future::ready(reply(query, ResponseCode::FormErr)).boxed();
         };
         let name = question.name().to_lowercase().to_ascii();
-        let answer = match self.0.get(name.trim_end_matches('.')) {
+        let answer = match find(&self.0, name.trim_end_matches('.')) {
             None => reply(query, ResponseCode::NXDomain),
             Some(host) => {
                 let mut answer = reply(query, ResponseCode::NoError);

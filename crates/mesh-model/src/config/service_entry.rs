@@ -1,5 +1,7 @@
 //! Services that Kubernetes does not know.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use mesh_types::{Hostname, Labels, Protocol};
 
@@ -28,6 +30,17 @@ pub struct ServiceEntry {
     pub export_to: Option<ExportTo>,
     /// Names of which the server's certificate has one.
     pub subject_alt_names: Vec<String>,
+    /// Addresses that the mesh gave its hosts, as `status.addresses` has them; [`crate::expand`] completes them.
+    pub allocated: Vec<Allocated>,
+}
+
+/// An address that the mesh gave a host which has none of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Allocated {
+    /// One of the entry's hosts.
+    pub host: Hostname,
+    /// Of 240.240.0.0/16 or 2001:2::/48.
+    pub address: IpAddr,
 }
 
 /// A port of a [`ServiceEntry`].
@@ -65,4 +78,6 @@ pub enum Resolution {
     Dns,
     /// By name; a new connection uses the first address.
     DnsRoundRobin,
+    /// By the name that each request or connection asks for, which is one of the wildcard's.
+    Dynamic,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use istio_api::service_entry as api;
 use mesh_types::Protocol;
+use serde_json::Value;
 
 use super::{
     at::At,
@@ -11,7 +12,7 @@ use super::{
     words::{Export, complete_host, dns_label, export_to, optional_port, port, subnet, workload_selector},
     workload::workload_entry,
 };
-use crate::config::{Location, Resolution, ServiceEntry, ServiceEntryPort, WorkloadAddress, WorkloadEntry};
+use crate::config::{Allocated, Location, Resolution, ServiceEntry, ServiceEntryPort, WorkloadAddress, WorkloadEntry};
 
 pub(super) fn service_entry(given: &istio_api::ServiceEntry, at: &At<'_>) -> ServiceEntry {
     let resolution = resolution(given.resolution);
@@ -19,11 +20,17 @@ pub(super) fn service_entry(given: &istio_api::ServiceEntry, at: &At<'_>) -> Ser
     if given.hosts.is_empty() {
         hosts_at.error("there is no host", "name at least one");
     }
+    let is_dynamic = resolution == Resolution::Dynamic;
     let hosts = hosts_at.each(&given.hosts, |text, at| {
         let host = complete_host(text, at)?;
         let text = host.as_str();
         if text == "*" {
             at.error("`*` would be every host there is", "name the hosts");
+        } else if is_dynamic && !host.is_wildcard() {
+            at.error(
+                format!("`{text}` is one name, and resolution DYNAMIC_DNS is for names that are not known before"),
+                "write `*.` and a domain, or set resolution to DNS",
+            );
         } else if host.is_wildcard() && !text.starts_with("*.") {
             at.warn(format!("`{text}` is matched by some proxies as a name, not as many"), "write `*.` and a name");
         }
@@ -46,6 +53,9 @@ pub(super) fn service_entry(given: &istio_api::ServiceEntry, at: &At<'_>) -> Ser
     let endpoints = endpoints(given, resolution, &ports, &at.field("endpoints"));
     check_resolution(given, resolution, at);
     check_tcp(given, resolution, &ports, at);
+    if is_dynamic {
+        check_dynamic(given, &ports, at);
+    }
     ServiceEntry {
         hosts,
         addresses,
@@ -59,7 +69,18 @@ pub(super) fn service_entry(given: &istio_api::ServiceEntry, at: &At<'_>) -> Ser
         workload_selector: selector,
         export_to: export_to(&given.export_to, Export::Service, &at.field("exportTo")),
         subject_alt_names: given.subject_alt_names.clone(),
+        allocated: Vec::new(),
     }
+}
+
+/// `status.addresses`, as far as it makes sense: a status is no user's to mend, and what is missing is allocated again.
+pub(super) fn allocated(entry: &ServiceEntry, status: &Value) -> Vec<Allocated> {
+    let said = status["addresses"].as_array().into_iter().flatten();
+    let read = |address: &Value| {
+        let host = entry.hosts.iter().find(|host| address["host"] == host.as_str())?;
+        Some(Allocated { host: host.clone(), address: address["value"].as_str()?.parse().ok()? })
+    };
+    said.filter_map(read).collect()
 }
 
 fn resolution(resolution: api::ServiceEntryResolution) -> Resolution {
@@ -68,6 +89,7 @@ fn resolution(resolution: api::ServiceEntryResolution) -> Resolution {
         api::ServiceEntryResolution::Static => Resolution::Static,
         api::ServiceEntryResolution::Dns => Resolution::Dns,
         api::ServiceEntryResolution::DnsRoundRobin => Resolution::DnsRoundRobin,
+        api::ServiceEntryResolution::DynamicDns => Resolution::Dynamic,
     }
 }
 
@@ -149,6 +171,45 @@ fn check_resolution(given: &istio_api::ServiceEntry, resolution: Resolution, at:
     }
 }
 
+/// DYNAMIC_DNS goes where the caller wants to go: there is nothing to list, and the caller has to name a host.
+fn check_dynamic(given: &istio_api::ServiceEntry, ports: &[ServiceEntryPort], at: &At<'_>) {
+    if given.location == api::ServiceEntryLocation::MeshInternal {
+        at.field("location").error(
+            "resolution DYNAMIC_DNS goes to no address inside, so none of its hosts is in the mesh",
+            "set location to MESH_EXTERNAL, or name the hosts and set resolution to DNS",
+        );
+    }
+    let there = [
+        ("addresses", given.addresses.is_empty()),
+        ("endpoints", given.endpoints.is_empty()),
+        ("workloadSelector", given.workload_selector.is_none()),
+    ];
+    for (field, is_empty) in there {
+        if !is_empty {
+            at.field(field).error(
+                "with resolution DYNAMIC_DNS each request or connection names its host",
+                format!("remove {field}, or set another resolution"),
+            );
+        }
+    }
+    let ports_at = &at.field("ports");
+    for (index, port) in ports.iter().enumerate() {
+        let at = &ports_at.index(index);
+        if !port.protocol.is_http() && !port.protocol.is_tls() {
+            at.field("protocol").error(
+                format!("{} names no host that could be looked up", port.protocol),
+                "write HTTP, HTTP2, GRPC, TLS or HTTPS",
+            );
+        }
+        if port.target_port.is_some_and(|target| target != port.number) {
+            at.field("targetPort").error(
+                "with resolution DYNAMIC_DNS hosts are dialled at the port that the caller dialled",
+                "remove targetPort",
+            );
+        }
+    }
+}
+
 /// What plain TCP, which carries no name, cannot tell apart.
 fn check_tcp(given: &istio_api::ServiceEntry, resolution: Resolution, ports: &[ServiceEntryPort], at: &At<'_>) {
     let ports_at = &at.field("ports");
@@ -164,7 +225,7 @@ fn check_tcp(given: &istio_api::ServiceEntry, resolution: Resolution, ports: &[S
         if given.addresses.is_empty() && matches!(port.protocol, Protocol::Tcp | Protocol::Auto) {
             at.warn(
                 format!("without addresses port {} takes the connections of every host", port.number),
-                "add addresses, or set the protocol to HTTP or TLS",
+                "add addresses, let proxies capture DNS (ISTIO_META_DNS_CAPTURE), or set the protocol to HTTP or TLS",
             );
         }
     }

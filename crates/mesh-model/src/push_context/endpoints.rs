@@ -30,6 +30,8 @@ pub struct PortEndpoint {
     pub node: Option<String>,
     /// The pod behind it.
     pub workload: Option<Arc<Workload>>,
+    /// The name that DNS has for it below its service's.
+    pub hostname: Option<String>,
 }
 
 /// Endpoints that come from objects, by host and namespace of the service.
@@ -118,6 +120,7 @@ fn of_entry(
         labels: entry.labels.clone(),
         locality: entry.locality.clone(),
         weight: entry.weight.map_or(1, std::num::NonZeroU32::get),
+        hostname: None,
     })
 }
 
@@ -133,6 +136,7 @@ fn of_pod(name: &str, pod: &Workload, ports: &[crate::registry::Port]) -> Option
         labels: Labels::default(),
         locality: Locality::default(),
         weight: 1,
+        hostname: None,
     })
 }
 
@@ -154,5 +158,6 @@ pub(super) fn resolve(store: &Store, endpoint: &Endpoint, port_name: &str) -> Op
         weight: endpoint.weight.max(1),
         node: endpoint.node.clone(),
         workload,
+        hostname: endpoint.hostname.clone(),
     })
 }

@@ -28,7 +28,7 @@ impl Services {
                 match known {
                     None => all.push(Arc::new(of_entry(&object, host))),
                     Some(service) if service.is_kubernetes() => {}
-                    Some(service) => add_ports(Arc::make_mut(service), ports_of(&object.spec)),
+                    Some(service) => extend(Arc::make_mut(service), &of_entry(&object, host)),
                 }
             }
         }
@@ -41,12 +41,14 @@ impl Services {
     }
 }
 
-fn add_ports(service: &mut Service, ports: Vec<Port>) {
-    for port in ports {
-        if service.port(port.number).is_none() {
-            service.ports.push(port);
-        }
-    }
+/// What a later entry of the same host adds; for what both say the older one's word holds.
+fn extend(service: &mut Service, later: &Service) {
+    let known: Vec<u16> = service.ports.iter().map(|p| p.number).collect();
+    service.ports.extend(later.ports.iter().filter(|p| !known.contains(&p.number)).cloned());
+    let addresses: Vec<_> = later.addresses.iter().filter(|a| !service.addresses.contains(a)).copied().collect();
+    service.addresses.extend(addresses);
+    let allocated: Vec<_> = later.allocated.iter().filter(|a| !service.allocated.contains(a)).copied().collect();
+    service.allocated.extend(allocated);
 }
 
 /// The ports of a ServiceEntry as those of a service.
@@ -70,6 +72,7 @@ fn of_entry(object: &Object<ServiceEntry>, host: &Hostname) -> Service {
         namespace: object.meta.namespace.to_string(),
         origin: Origin::ServiceEntry(object.meta.name.to_string()),
         addresses: spec.addresses.clone(),
+        allocated: spec.allocated.iter().filter(|a| a.host == *host).map(|a| a.address).collect(),
         ports: ports_of(spec),
         export_to: spec.export_to.clone(),
         resolution: match spec.resolution {
@@ -77,6 +80,7 @@ fn of_entry(object: &Object<ServiceEntry>, host: &Hostname) -> Service {
             config::Resolution::Static => Resolution::Endpoints,
             config::Resolution::Dns => Resolution::Dns,
             config::Resolution::DnsRoundRobin => Resolution::DnsRoundRobin,
+            config::Resolution::Dynamic => Resolution::Dynamic,
         },
         external: spec.location == Location::MeshExternal,
         created: object.meta.created,

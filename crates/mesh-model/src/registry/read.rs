@@ -84,6 +84,7 @@ impl TryFrom<&wire::Service> for Service {
             namespace: record.namespace.clone(),
             origin: Origin::Kubernetes,
             addresses: record.vips.iter().map(|vip| ip(vip).map(IpNet::from)).collect::<Result<_, _>>()?,
+            allocated: Vec::new(),
             ports: record.ports.iter().map(Port::try_from).collect::<Result<_, _>>()?,
             export_to: export_to(&record.export_to),
             resolution,
@@ -115,6 +116,7 @@ impl TryFrom<&wire::Endpoint> for Endpoint {
             labels: Labels::default(),
             locality: Locality::default(),
             weight: 1,
+            hostname: some(&record.hostname),
         })
     }
 }

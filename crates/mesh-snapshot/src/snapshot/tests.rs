@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use mesh_proto::{
     envoy::{
         envoy::{

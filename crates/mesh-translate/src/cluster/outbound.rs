@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     context::Context,
-    endpoint, names,
+    dynamic, endpoint, names,
     pb::{
         self,
         cluster::{
@@ -48,7 +48,8 @@ fn discovery(context: &Context<'_>, service: &Service) -> Option<DiscoveryType> 
     Some(match service.resolution {
         Resolution::Endpoints => DiscoveryType::Eds,
         Resolution::Passthrough if context.is_gateway() => DiscoveryType::Eds,
-        Resolution::Passthrough => DiscoveryType::OriginalDst,
+        // What becomes of the latter has no name among these; it has no endpoints either.
+        Resolution::Passthrough | Resolution::Dynamic => DiscoveryType::OriginalDst,
         Resolution::Dns => DiscoveryType::StrictDns,
         Resolution::DnsRoundRobin => DiscoveryType::LogicalDns,
         Resolution::Alias(_) => return None,
@@ -76,10 +77,16 @@ fn build(
         DiscoveryType::OriginalDst | DiscoveryType::Static => {}
     }
     let user_tls = apply_policy(context, &mut cluster, service, port, &effective);
-    if kind == DiscoveryType::OriginalDst && cluster.lb_config.is_none() {
+    let mut from = describe(service, port, rule, subset, &user_tls);
+    if dynamic::is_dynamic(service) {
+        if !matches!(user_tls, UserTls::Refused(_)) {
+            dynamic::set_cluster(context, &mut cluster);
+        }
+        from = dynamic::describe(from, service, port);
+    } else if kind == DiscoveryType::OriginalDst && cluster.lb_config.is_none() {
         cluster.lb_config = retarget(port);
     }
-    cluster.metadata = Some(describe(service, port, rule, subset, user_tls).metadata());
+    cluster.metadata = Some(from.metadata());
     Some(cluster)
 }
 
@@ -169,7 +176,7 @@ fn describe(
     port: &Port,
     rule: Option<&MergedRule>,
     subset: Option<&Subset>,
-    user_tls: UserTls,
+    user_tls: &UserTls,
 ) -> Provenance {
     let port_number = pb::Value { kind: Some(pb::Kind::NumberValue(f64::from(port.number))) };
     let mut from = Provenance::services([service]).istio("default_original_port", port_number).made_for(service);
@@ -186,7 +193,7 @@ fn describe(
     match user_tls {
         UserTls::No => from,
         UserTls::Yes => from.istio("alpn_override", text("false")),
-        UserTls::Refused(reason) => from.refused(&reason),
+        UserTls::Refused(reason) => from.refused(reason),
     }
 }
 

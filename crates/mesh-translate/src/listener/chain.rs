@@ -11,7 +11,7 @@ use mesh_model::{
 use super::access_log;
 use crate::{
     context::Context,
-    names,
+    dynamic, names,
     pb::{
         core::Metadata,
         kind::{
@@ -87,12 +87,27 @@ impl Passing {
     }
 }
 
-/// A chain of one filter.
-pub(super) fn chain(name: &str, matching: &Match, filter: Filter, metadata: Option<Metadata>) -> FilterChain {
+/// What ends a chain, and what has to happen before.
+#[derive(Clone, Debug)]
+pub(super) struct Filters(Vec<Filter>);
+
+impl From<Filter> for Filters {
+    fn from(filter: Filter) -> Self {
+        Self(vec![filter])
+    }
+}
+
+/// A chain of these filters.
+pub(super) fn chain(
+    name: &str,
+    matching: &Match,
+    filters: impl Into<Filters>,
+    metadata: Option<Metadata>,
+) -> FilterChain {
     FilterChain {
         name: name.to_owned(),
         filter_chain_match: matching.message(),
-        filters: vec![filter],
+        filters: filters.into().0,
         metadata,
         ..Default::default()
     }
@@ -104,10 +119,13 @@ pub(super) fn tcp(context: &Context<'_>, cluster: &str, passing: Passing) -> Fil
 }
 
 /// Bytes to several clusters by weight.
-pub(super) fn tcp_weighted(context: &Context<'_>, to: &[(String, NonZeroU32)], passing: Passing) -> Filter {
-    if let [(cluster, _)] = to {
-        return tcp(context, cluster, passing);
-    }
+pub(super) fn tcp_weighted(context: &Context<'_>, to: &[(String, NonZeroU32)], passing: Passing) -> Filters {
+    let before = dynamic::tls_filter(context, to.iter().map(|(name, _)| name.as_str()));
+    let last = if let [(cluster, _)] = to { tcp(context, cluster, passing) } else { weighted(context, to, passing) };
+    Filters(before.into_iter().chain([last]).collect())
+}
+
+fn weighted(context: &Context<'_>, to: &[(String, NonZeroU32)], passing: Passing) -> Filter {
     let clusters = to.iter().map(|(name, weight)| ClusterWeight {
         name: name.clone(),
         weight: weight.get(),

@@ -22,14 +22,11 @@ fn filter(name: &str, config: crate::pb::Any) -> HttpFilter {
     HttpFilter { name: name.to_owned(), config_type: Some(ConfigType::TypedConfig(config)), ..Default::default() }
 }
 
-/// The filters of a port.
-pub(super) fn http_filters(protocol: Protocol) -> Vec<HttpFilter> {
+/// The filters of a port; `names` is the one that has names resolved, for routes that go to where they are asked to.
+pub(super) fn http_filters(protocol: Protocol, names: Option<HttpFilter>) -> Vec<HttpFilter> {
     let grpc_web =
         (protocol == Protocol::GrpcWeb).then(|| filter("envoy.filters.http.grpc_web", any(&GrpcWeb::default())));
-    let rest = [
-        filter(FAULT, any(&HttpFault::default())),
-        filter(CORS, any(&Cors::default())),
-        filter("envoy.filters.http.router", any(&Router::default())),
-    ];
-    grpc_web.into_iter().chain(rest).collect()
+    let policies = [filter(FAULT, any(&HttpFault::default())), filter(CORS, any(&Cors::default()))];
+    let router = filter("envoy.filters.http.router", any(&Router::default()));
+    grpc_web.into_iter().chain(policies).chain(names).chain([router]).collect()
 }

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     context::Context,
+    dynamic,
     names::{self, Outbound},
     provenance::Provenance,
     route::destination_cluster,
@@ -160,8 +161,8 @@ fn tls(context: &Context<'_>, service: &Service, port: &Port, wildcard: bool, ra
     let place = Place { gateway: &GatewayRef::Mesh, port: port.number, ranges, passing: Some(passing) };
     let mut found = tls_routes(context, &place, routes_of(context, service));
     if found.is_empty() {
-        // An address of its own needs no name; on a shared one the name tells services apart.
-        let named = wildcard && service.host.as_str() != "*";
+        // An address of its own needs no name, unless that says where to go; on a shared one it tells services apart.
+        let named = (wildcard || dynamic::is_dynamic(service)) && service.host.as_str() != "*";
         let server_names = if named { vec![service.host.to_string()] } else { Vec::new() };
         let matching = Match { server_names, subnets: ranges.to_vec(), ..Match::default() };
         found.push(own(context, service, port, matching, passing));
@@ -184,5 +185,5 @@ fn tcp(context: &Context<'_>, service: &Service, port: &Port, ranges: &[IpNet]) 
 fn own(context: &Context<'_>, service: &Service, port: &Port, matching: Match, passing: Passing) -> L4Chain {
     let cluster = names::outbound(port.number, "", &service.host);
     let metadata = Some(Provenance::of_service(service).metadata());
-    L4Chain { matching, filter: chain::tcp(context, &cluster, passing), metadata }
+    L4Chain { matching, filter: chain::tcp_weighted(context, &[(cluster, NonZeroU32::MIN)], passing), metadata }
 }

@@ -8,6 +8,7 @@ use crate::{
     built::any_sorted,
     canonical,
     context::Context,
+    dynamic,
     pb::{
         core::{Http1ProtocolOptions, HttpProtocolOptions},
         hcm::{
@@ -81,7 +82,7 @@ fn base(context: &Context<'_>, stat_prefix: &str, protocol: Protocol) -> HttpCon
     };
     HttpConnectionManager {
         stat_prefix: stat_prefix.to_owned(),
-        http_filters: filters::http_filters(protocol),
+        http_filters: filters::http_filters(protocol, dynamic::http_filter(context)),
         access_log: access_log::access_log(mesh),
         use_remote_address: flag(false),
         stream_idle_timeout: Some(ZERO),

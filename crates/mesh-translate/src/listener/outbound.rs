@@ -107,8 +107,8 @@ fn offer(
 /// Where a service is dialled: its virtual addresses, or its pods when it has none, or anywhere.
 fn addresses(context: &Context<'_>, service: &Service, port: &Port) -> Vec<String> {
     let wild = wildcard(context).to_owned();
-    let vips: Vec<String> =
-        service.vips().filter(|ip| ip.is_ipv6() == context.view.is_ipv6()).map(|ip| ip.to_string()).collect();
+    let ours = context.vips(service).into_iter().filter(|ip| ip.is_ipv6() == context.view.is_ipv6());
+    let vips: Vec<String> = ours.map(|ip| ip.to_string()).collect();
     if !vips.is_empty() {
         return vips;
     }

@@ -15,7 +15,7 @@ use mesh_types::Protocol;
 
 use super::{
     access_log, chain,
-    chain::{Match, chain as chain_of},
+    chain::{Filters, Match, chain as chain_of},
     listener_filter, listener_of, manager, unbound, wait_for_first_bytes,
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     pb::{
         core::{Metadata, TrafficDirection},
         http_inspector::HttpInspector,
-        listener::{Filter, Listener},
+        listener::Listener,
         tls_inspector::TlsInspector,
     },
     wire::any,
@@ -33,7 +33,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct L4Chain {
     pub(super) matching: Match,
-    pub(super) filter: Filter,
+    pub(super) filter: Filters,
     pub(super) metadata: Option<Metadata>,
 }
 
@@ -115,7 +115,8 @@ fn build(context: &Context<'_>, bind: &str, port: u16, offer: Offer) -> Listener
     if listener.filter_chains.is_empty() {
         listener.filter_chains.extend(rest.map(|c| chain_of("", &c.matching, c.filter, c.metadata)));
     } else {
-        let (filter, metadata) = rest.map_or_else(|| (chain::unknown(context), None), |c| (c.filter, c.metadata));
+        let (filter, metadata) =
+            rest.map_or_else(|| (chain::unknown(context).into(), None), |c| (c.filter, c.metadata));
         listener.default_filter_chain = Some(chain_of("PassthroughFilterChain", &Match::default(), filter, metadata));
     }
     if sniffs || by_name {

@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 use super::{action, http, resolved};
 use crate::{
     context::Context,
+    dynamic,
     listener::unknown_cluster,
     names::RouteTable,
     pb::{
@@ -141,7 +142,9 @@ fn domains(context: &Context<'_>, service: &Service) -> Vec<String> {
         let pods: Vec<String> = names.iter().map(|name| format!("*.{name}")).collect();
         names.extend(pods);
     }
-    for ip in service.vips() {
+    // Where the name says where to go, an address is no name.
+    let vips = if dynamic::is_dynamic(service) { Vec::new() } else { context.vips(service) };
+    for ip in vips {
         names.push(if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() });
     }
     let seen = |alias: &&Arc<Service>| context.scope.service(&alias.host).is_some();

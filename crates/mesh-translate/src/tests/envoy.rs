@@ -108,6 +108,10 @@ kind: ServiceEntry
 metadata: {name: e}
 spec: {hosts: [sock.example.com], addresses: [10.61.0.1], ports: [{number: 5000, name: tcp, protocol: TCP}], resolution: STATIC, endpoints: [{address: 'unix:///tmp/s'}]}
 ---
+kind: ServiceEntry
+metadata: {name: f}
+spec: {hosts: ['*.example.org'], ports: [{number: 80, name: http, protocol: HTTP}, {number: 81, name: grpc, protocol: GRPC}, {number: 443, name: tls, protocol: TLS}], resolution: DYNAMIC_DNS}
+---
 kind: VirtualService
 metadata: {name: m, namespace: data}
 spec:

@@ -1,7 +1,8 @@
 //! A mesh out of YAML.
 //!
 //! Services and Istio's kinds are written as users write them. A pod is `kind: Pod` with metadata and `ip` (and `node`,
-//! `locality`, `ready`, `draining`, `named_ports`); the endpoints of services follow from selectors.
+//! `locality`, `ready`, `draining`, `named_ports`, `hostname`); the endpoints of services follow from selectors. The proxy
+//! of a pod with label `captures-dns` captures DNS.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +12,17 @@ use mesh_model::{
     registry,
     store::{Change, Record, Store},
 };
-use mesh_proto::registry as wire;
+use mesh_proto::{nds::NameTable, registry as wire};
+use prost::Message as _;
 use serde_json::Value;
 
 use crate::{
     pb::{self, core::Node},
     view::ProxyView,
 };
+
+/// Label of pods whose proxies capture DNS.
+const CAPTURES_DNS: &str = "captures-dns";
 
 /// A mesh, and the proxies in it.
 pub(crate) struct Mesh {
@@ -137,7 +142,7 @@ fn endpoints(service: &wire::Service, pods: &[(Value, wire::Workload)]) -> wire:
         draining: value.get("draining") == Some(&Value::Bool(true)),
         workload: format!("{}/{}", pod.namespace, pod.name),
         node: pod.node.clone(),
-        hostname: String::new(),
+        hostname: text(value, "/hostname"),
     };
     wire::Endpoints {
         host: service.host.clone(),
@@ -224,9 +229,20 @@ impl Mesh {
         let ip = workload.addresses[0];
         let is_gateway = workload.annotations.get("inject.istio.io/templates").is_some_and(|names| names == "gateway");
         let kind = if is_gateway { "router" } else { "sidecar" };
-        let node =
-            Node { id: format!("{kind}~{ip}~{name}.{namespace}~{namespace}.svc.cluster.local"), ..Default::default() };
+        let captures = crate::wire::text("true");
+        let captures = workload.labels.0.contains_key(CAPTURES_DNS).then(|| ("DNS_CAPTURE".to_owned(), captures));
+        let node = Node {
+            id: format!("{kind}~{ip}~{name}.{namespace}~{namespace}.svc.cluster.local"),
+            metadata: captures.map(|field| pb::Struct { fields: [field].into() }),
+            ..Default::default()
+        };
         ProxyView::new(&node, &self.push).unwrap()
+    }
+
+    /// The names that a pod's proxy answers.
+    pub(crate) fn names(&self, pod: &str) -> NameTable {
+        let built = crate::name_tables(&self.view(pod), &self.push);
+        NameTable::decode(&built[0].value[..]).unwrap()
     }
 
     /// A cluster as a proxy has it.

@@ -8,7 +8,7 @@ use mesh_proto::envoy::{
 use serde_json::{Map, Value};
 
 /// The node of each stream.
-pub(super) fn message(node: &Value) -> Node {
+pub(crate) fn message(node: &Value) -> Node {
     let locality = &node["locality"];
     Node {
         id: text(&node["id"]),

@@ -1,13 +1,20 @@
+mod demand;
+mod idle;
+
 use std::{
     collections::VecDeque,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    net::IpAddr,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use mesh_proto::Any;
 use mesh_snapshot::{Kind, Store};
 use tokio::sync::Notify;
 
-use super::*;
+use super::{entry::in_known_order, *};
 use crate::plane::testing::{eventually, named_cluster};
 
 /// Names with the answers to come, and a clock that stands still until it is moved.
@@ -22,17 +29,21 @@ struct Props {
     sleeping: AtomicU64,
     answering: Notify,
     is_slow: AtomicBool,
+    /// Seconds that answers hold, if they say so.
+    ttl: AtomicU64,
 }
 
 impl Outside for Stage {
-    fn lookup<'a>(&'a self, _: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+    fn look_up<'a>(&'a self, _: &'a str, _: DnsFamily) -> BoxFuture<'a, io::Result<Found>> {
         self.0.queries.fetch_add(1, Relaxed);
         Box::pin(async {
             if self.0.is_slow.load(Relaxed) {
                 self.0.answering.notified().await;
             }
             let next = self.0.script.lock().unwrap().pop_front();
-            next.unwrap_or(Err("no such name")).map_err(io::Error::other)
+            let addresses = next.unwrap_or(Err("no such name")).map_err(io::Error::other)?;
+            let ttl = Some(Duration::from_secs(self.0.ttl.load(Relaxed))).filter(|ttl| !ttl.is_zero());
+            Ok(Found { addresses, ttl })
         })
     }
 
@@ -62,8 +73,9 @@ impl Scene {
         let mut store = Store::default();
         let ((_, name), any): (_, Any) = named_cluster("c", "example.org");
         store.put(Kind::Cluster, &name, &any).unwrap();
-        let wanted: Vec<_> =
-            store.wanted().names.into_iter().map(|(name, family, _)| (name, family, Duration::from_secs(60))).collect();
+        let minute =
+            |(name, terms)| (name, NameTerms { refresh: Duration::from_secs(60), respects_ttl: true, ..terms });
+        let wanted: Vec<_> = store.wanted().names.into_iter().map(minute).collect();
         names.replace(&wanted);
         world.publish(store.build(&Snapshot::default()));
         let cluster = world.current().cluster("c").unwrap().config.clone();
@@ -131,6 +143,20 @@ async fn a_name_in_use_is_asked_for_again_when_it_is_time() {
     // The stale answer serves at once, while a new one is on its way.
     assert!(!scene.names.want(&scene.cluster));
     eventually(|| (scene.queries() == 3).then_some(())).await;
+}
+
+#[tokio::test]
+async fn an_answer_holds_as_long_as_it_says_but_five_seconds_at_least() {
+    for (ttl, holds) in [(30, 30), (1, 5), (600, 600)] {
+        let scene = Scene::new([ips(&["192.0.2.1"]), ips(&["192.0.2.2"])]);
+        scene.stage.0.ttl.store(ttl, Relaxed);
+        scene.names.wait(&scene.world, &scene.cluster).await;
+        scene.names.want(&scene.cluster);
+        scene.later(holds - 1, 1).await;
+        assert_eq!(scene.queries(), 1, "{ttl}");
+        scene.later(1, 1).await;
+        eventually(|| (scene.queries() == 2).then_some(())).await;
+    }
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ fn none_is_a_dash() {
 fn several_stand_in_envoys_order() {
     let set = of(&[Flags::RETRY_LIMIT, Flags::NO_CLUSTER, Flags::UPSTREAM_FAILURE, Flags::DELAY_INJECTED]);
     assert_eq!(set.to_string(), "UF,DI,URX,NC");
-    assert_eq!(Flags(u16::MAX).to_string(), "UH,UT,UR,UF,UC,UO,NR,DI,FI,DC,URX,SI,DPE,DT,UPE,NC");
+    assert_eq!(Flags(u32::MAX).to_string(), "UH,UT,UR,UF,UC,UO,NR,DI,FI,DC,URX,SI,DPE,DT,UPE,NC,DF");
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl Attempt<'_> {
             now: worker.now(),
             random: worker.random(),
             hash: self.outgoing.plan.affinity.hash,
-            original_destination: Some(self.exchange.connection.downstream.destination),
+            original_destination: Some(self.outgoing.destinations.of_try(tries.tried.len())),
             tried: &tries.tried,
             avoid: tries.policy.map_or(0, |policy| policy.other_host_attempts),
         })

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::plane::{
     body::{Body, Replay, RequestBody},
+    dns::{Destinations, NoAddress},
     flags::Flags,
     record::{Record, RequestFacts},
 };
@@ -52,6 +53,8 @@ pub(super) struct Outgoing {
     /// `http` or `https`, as the client said.
     pub(super) scheme: &'static str,
     pub(super) plan: Plan,
+    /// Where clusters go that are told where to.
+    pub(super) destinations: Destinations,
 }
 
 /// Sends a request on.
@@ -77,10 +80,15 @@ pub(super) async fn forward(
         connection.worker.upstreams.side(&connection.worker, &cluster).stats.upstream_rq_pending_overflow.inc();
         return overflow().send(connection, record);
     };
-    let Some(outgoing) = outgoing(&exchange, &mut record, prepared, parts) else {
+    let Some(mut outgoing) = outgoing(&exchange, &mut record, prepared, parts) else {
         let reply = Reply::new(StatusCode::BAD_REQUEST, Flags::DOWNSTREAM_PROTOCOL, "path_normalization_failed");
         return reply.send(connection, record);
     };
+    let asked = outgoing.authority.to_str().unwrap_or_default();
+    match connection.worker.destinations(&cluster, asked, connection.downstream.destination).await {
+        Ok(destinations) => outgoing.destinations = destinations,
+        Err(none) => return nowhere(none).send(connection, record),
+    }
     if let Some(kind) = &prepared.upgrade {
         return upgrade::forward(exchange, record, &cluster, outgoing, kind, rest, permit).await;
     }
@@ -132,7 +140,8 @@ fn outgoing(exchange: &Exchange<'_>, record: &mut Record, prepared: &Prepared, m
         NewHost::To(host) => host.clone(),
         NewHost::Same | NewHost::Upstream => prepared.authority.clone(),
     };
-    Some(Outgoing { parts, authority, path, scheme: prepared.scheme, plan })
+    let destinations = Destinations::Dialled(exchange.connection.downstream.destination);
+    Some(Outgoing { parts, authority, path, scheme: prepared.scheme, plan, destinations })
 }
 
 /// Tries until an answer is good, or no try is left.
@@ -177,6 +186,11 @@ async fn attempts(
         body = replay.as_ref().map_or(Body::Empty, |replay| Body::Request(replay.again()));
         tokio::time::sleep(tries.back_off(worker.random())).await;
     }
+}
+
+/// The answer when the host that was asked for leads nowhere.
+fn nowhere(none: NoAddress) -> Reply {
+    Reply::new(StatusCode::SERVICE_UNAVAILABLE, none.flags(), none.details()).body("DNS resolution failure")
 }
 
 /// The answer when a limit of the cluster is reached.

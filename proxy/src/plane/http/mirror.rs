@@ -37,12 +37,14 @@ pub(super) fn send_copies(exchange: &Exchange<'_>, outgoing: &Outgoing, body: Op
                 },
             };
             let Some(cluster) = worker.cluster(&worker.snapshot(), &name).await else { return };
+            let asked = authority.to_str().unwrap_or_default();
+            let Ok(destinations) = worker.destinations(&cluster, asked, destination).await else { return };
             let http2 = cluster.config.http.protocol == UpstreamProtocol::Http2;
             let version = http2.then(|| scheme(&cluster, of_client));
             let Some(request) = request_to(version, parts.method, &authority, path, parts.headers, body) else {
                 return;
             };
-            send(&worker, &cluster, destination, http2, request).await;
+            send(&worker, &cluster, destinations.of_try(0), http2, request).await;
         });
     }
 }

@@ -44,7 +44,7 @@ pub(super) async fn forward(
         now: worker.now(),
         random: worker.random(),
         hash: outgoing.plan.affinity.hash,
-        original_destination: Some(connection.downstream.destination),
+        original_destination: Some(outgoing.destinations.of_try(0)),
         tried: &[],
         avoid: 0,
     });

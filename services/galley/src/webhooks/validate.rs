@@ -40,7 +40,7 @@ pub fn verdict(context: &ParseContext, request: &Request) -> Verdict {
         return Verdict::Allow { warnings: vec![warning] };
     }
     match judge_object(&named(object, request), context) {
-        Judgement::Accepted { warnings, without_effect } => {
+        Judgement::Accepted { warnings, without_effect, .. } => {
             let unused = without_effect.iter().map(|path| format!("{path}: has no effect in this version of the mesh"));
             Verdict::Allow { warnings: warnings.iter().map(ToString::to_string).chain(unused).collect() }
         }

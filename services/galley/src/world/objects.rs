@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use injector::ProxyConfigObject;
 use istio_api::{ProxyConfig, Shaped};
-use mesh_kube::{Key, status::Condition};
+use k8s_openapi::jiff::Timestamp;
+use mesh_kube::{
+    Key,
+    status::{self, Condition},
+};
 use mesh_model::{
-    config::Kind,
+    config::{Config, Kind},
     issue::{FieldPath, Issue},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::World;
 use crate::config::{self, Judgement};
@@ -34,6 +38,21 @@ pub struct Finding {
     pub status: Option<Value>,
     /// What should stand there.
     pub conditions: Vec<Condition>,
+    /// Other fields that should stand there, whole.
+    pub fields: Map<String, Value>,
+}
+
+impl Finding {
+    /// What the status lacks of it, as a patch; none: it is all there.
+    pub fn patch(&self, now: Timestamp) -> Option<Map<String, Value>> {
+        let conditions = status::merged(self.status.as_ref(), &self.conditions, now);
+        let differs =
+            |(name, value): &(&String, &Value)| self.status.as_ref().map(|s| &s[name.as_str()]) != Some(value);
+        let fields = self.fields.iter().filter(differs).map(|(name, value)| (name.clone(), value.clone()));
+        let mut patch: Map<String, Value> = fields.collect();
+        patch.extend(conditions.map(|conditions| ("conditions".to_owned(), conditions.into())));
+        (!patch.is_empty()).then_some(patch)
+    }
 }
 
 impl World {
@@ -62,14 +81,24 @@ impl World {
             resource_version: text("resourceVersion"),
             status: object.get("status").cloned(),
             conditions: conditions(&judgement, generation),
+            fields: Map::new(),
         };
-        self.reports.push(Report { kind, key, finding: Some(finding) });
+        match judgement {
+            Judgement::Accepted { config: Config::ServiceEntry(entry), .. } => {
+                self.addresses.apply(key, entry, finding);
+            }
+            _ => {
+                self.addresses.delete(kind, &key);
+                self.reports.push(Report { kind, key, finding: Some(finding) });
+            }
+        }
     }
 
     pub(super) fn delete_config(&mut self, kind: Kind, key: &Key) {
         self.is_changed |= self.now.remove(&config::type_url_of(kind), &key.to_string());
         self.keep_proxy_config(kind, key, None);
         self.say(&Self::name_of(kind, key), Vec::new());
+        self.addresses.delete(kind, key);
         self.reports.push(Report { kind, key: key.clone(), finding: None });
     }
 
@@ -102,7 +131,7 @@ fn conditions(judgement: &Judgement, observed_generation: i64) -> Vec<Condition>
                 "the object is refused, so none of it has an effect".to_owned(),
             ),
         ],
-        Judgement::Accepted { warnings, without_effect } => {
+        Judgement::Accepted { warnings, without_effect, .. } => {
             let accepted = if warnings.is_empty() {
                 condition("Accepted", true, "Valid", "the object counts".to_owned())
             } else {

@@ -192,3 +192,68 @@ fn namespaces_keep_their_labels_for_injection() {
     let team = Key { namespace: String::new(), name: "team".to_owned() };
     assert!(settled(&mut world, [Input::Deleted(Collection::Namespaces, team)]).namespaces.is_empty());
 }
+
+fn entry(name: &str, status: Value) -> Input {
+    Input::Applied(Object::Config(
+        Kind::ServiceEntry,
+        json!({
+            "apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry",
+            "metadata": { "name": name, "namespace": "default", "generation": 1, "resourceVersion": "7" },
+            "spec": {
+                "hosts": [format!("{name}.example.org")], "resolution": "DNS",
+                "ports": [{ "number": 5432, "name": "tcp", "protocol": "TCP" }],
+            },
+            "status": status,
+        }),
+    ))
+}
+
+/// What is to be written as `status.addresses`, by name of the entry.
+fn addresses(world: &mut World) -> Vec<(String, Vec<String>)> {
+    let read = |report: Report| {
+        let patch = report.finding?.patch(k8s_openapi::jiff::Timestamp::UNIX_EPOCH)?;
+        let values = patch.get("addresses")?.as_array()?.iter().map(|a| a["value"].as_str().unwrap().to_owned());
+        Some((report.key.name, values.collect()))
+    };
+    world.take_reports().into_iter().filter_map(read).collect()
+}
+
+#[test]
+fn hosts_without_addresses_are_given_some_once_all_entries_are_known() {
+    let mut world = world();
+    world.hear(entry("db", Value::Null));
+    world.settle();
+    assert!(addresses(&mut world).is_empty(), "another entry may have them");
+    let taken = json!({ "addresses": [{ "value": "240.240.7.7", "host": "old.example.org" }] });
+    world.hear(entry("old", taken));
+    world.hear(Input::Complete(Collection::Config(Kind::ServiceEntry)));
+    let published = world.settle().expect("the entries");
+    let said = addresses(&mut world);
+    let [(db, of_db), (old, of_old)] = said.as_slice() else { panic!("{said:?}") };
+    assert_eq!((db.as_str(), old.as_str()), ("db", "old"));
+    assert!(of_db[0].starts_with("240.240.") && of_db[1].starts_with("2001:2::"), "{said:?}");
+    assert_eq!(of_old[0], "240.240.7.7");
+    // Readers are told of what stands in the status, and not of its conditions.
+    let object: mcp::ConfigObject = body(&published, "networking.istio.io/v1/ServiceEntry", "default/old");
+    assert!(object.json.contains("240.240.7.7") && !object.json.contains("conditions"), "{}", object.json);
+    // It was written: nothing more is due.
+    let written = of_db.iter().map(|ip| json!({ "value": ip, "host": "db.example.org" })).collect::<Vec<_>>();
+    world.hear(entry("db", json!({ "addresses": written })));
+    world.settle();
+    assert!(addresses(&mut world).is_empty());
+}
+
+#[test]
+fn an_entry_that_gets_addresses_of_its_own_loses_the_given_ones() {
+    let mut world = world();
+    world.hear(Input::Complete(Collection::Config(Kind::ServiceEntry)));
+    let Input::Applied(Object::Config(kind, mut own)) =
+        entry("db", json!({ "addresses": [{ "value": "240.240.7.7", "host": "db.example.org" }] }))
+    else {
+        panic!("an object")
+    };
+    own["spec"]["addresses"] = json!(["10.0.0.1"]);
+    world.hear(Input::Applied(Object::Config(kind, own)));
+    world.settle();
+    assert_eq!(addresses(&mut world), [("db".to_owned(), Vec::new())]);
+}

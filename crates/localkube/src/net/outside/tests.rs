@@ -9,7 +9,7 @@ fn further_hosts_must_have_names_and_get_addresses() {
     assert!(hosts.0.contains_key("db.internal.example"));
     let addresses: std::collections::BTreeSet<Ipv4Addr> = hosts.0.values().map(|h| h.address).collect();
     assert_eq!(addresses.len(), hosts.0.len());
-    for wrong in ["", "a b", "-x.example", "x..example", "*.example"] {
+    for wrong in ["", "a b", "-x.example", "x..example", "*", "a.*.example"] {
         assert!(Hosts::new(&[wrong.to_owned()]).is_err(), "{wrong}");
     }
     let many: Vec<String> = (0..200).map(|i| format!("h{i}.example")).collect();
@@ -67,4 +67,9 @@ async fn its_dns_knows_its_hosts_only() {
     assert_eq!(ask("HTTPbin.org.", RecordType::A).await, (ResponseCode::NoError, vec![address]));
     assert_eq!(ask("httpbin.org.", RecordType::AAAA).await, (ResponseCode::NoError, vec![]));
     assert_eq!(ask("other.org.", RecordType::A).await, (ResponseCode::NXDomain, vec![]));
+    let wild = hosts.0["*.example.org"].address.to_string();
+    for name in ["a.example.org.", "b.a.EXAMPLE.org."] {
+        assert_eq!(ask(name, RecordType::A).await, (ResponseCode::NoError, vec![wild.clone()]), "{name}");
+    }
+    assert_eq!(ask("example.org.", RecordType::A).await, (ResponseCode::NXDomain, vec![]));
 }

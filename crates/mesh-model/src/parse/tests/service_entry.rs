@@ -85,6 +85,38 @@ fn bad_entries() {
 }
 
 #[test]
+fn bad_dynamic_entries() {
+    all_refused(
+        KIND,
+        &[
+            ("{hosts: [a.b], resolution: DYNAMIC_DNS}", "spec.hosts[0]", "one name"),
+            (
+                "{hosts: ['*.b'], resolution: DYNAMIC_DNS, endpoints: [{address: 1.1.1.1}]}",
+                "spec.endpoints",
+                "names its host",
+            ),
+            ("{hosts: ['*.b'], resolution: DYNAMIC_DNS, location: MESH_INTERNAL}", "spec.location", "in the mesh"),
+            ("{hosts: ['*.b'], resolution: DYNAMIC_DNS, addresses: [1.1.1.1]}", "spec.addresses", "names its host"),
+            (
+                "{hosts: ['*.b'], resolution: DYNAMIC_DNS, workloadSelector: {labels: {a: b}}}",
+                "spec.workloadSelector",
+                "names its host",
+            ),
+            (
+                "{hosts: ['*.b'], resolution: DYNAMIC_DNS, ports: [{number: 80, name: a, protocol: TCP}]}",
+                "spec.ports[0].protocol",
+                "no host",
+            ),
+            (
+                "{hosts: ['*.b'], resolution: DYNAMIC_DNS, ports: [{number: 80, name: a, protocol: HTTP, targetPort: 81}]}",
+                "spec.ports[0].targetPort",
+                "that the caller dialled",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn what_it_means() {
     let entry = unwrap!(
         ServiceEntry,

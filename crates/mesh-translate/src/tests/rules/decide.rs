@@ -60,6 +60,13 @@ pub(super) const FACTS: [&str; 28] = [
     "why",
 ];
 
+/// Where a caller was going, and which host it asks for.
+#[derive(Clone, Copy)]
+struct Going<'a> {
+    destination: SocketAddr,
+    asked: Option<&'a str>,
+}
+
 type Decided = BTreeMap<&'static str, String>;
 
 pub(super) struct Proxy {
@@ -163,7 +170,9 @@ impl Proxy {
         };
         decided.extend(logs.first().map(|log| ("log", log.path.to_string())));
         match &chain.handler {
-            Handler::Tcp(forward) => self.bytes(chain, forward, destination, &mut decided),
+            Handler::Tcp(forward) => {
+                self.bytes(chain, forward, Going { destination, asked: connection.server_name }, &mut decided);
+            }
             Handler::Http(manager) => {
                 let authority = call.headers.get("host").map_or(authority, String::as_str);
                 let method: Method = verb.parse().unwrap();
@@ -178,7 +187,7 @@ impl Proxy {
         decided
     }
 
-    fn bytes(&self, chain: &FilterChain, forward: &TcpForward, destination: SocketAddr, decided: &mut Decided) {
+    fn bytes(&self, chain: &FilterChain, forward: &TcpForward, going: Going<'_>, decided: &mut Decided) {
         let targets = forward.targets();
         let names = targets.iter().map(|(name, weight)| (name.as_ref(), *weight));
         decided.insert("cluster", weighted(names));
@@ -188,7 +197,7 @@ impl Proxy {
             decided.insert("answer", "closed".to_owned());
             return;
         };
-        if self.about(cluster, destination, None, decided).is_none() {
+        if self.about(cluster, going, None, decided).is_none() {
             decided.insert("answer", "closed".to_owned());
         }
     }
@@ -271,7 +280,8 @@ impl Proxy {
                 decided.insert("answer", format!("{} NC", forward.not_found.as_u16()));
                 continue;
             };
-            if self.about(cluster, destination, None, decided).is_none() {
+            let going = Going { destination, asked: Some(head.authority) };
+            if self.about(cluster, going, None, decided).is_none() {
                 decided.insert("answer", "503 UH".to_owned());
             }
         }
@@ -281,7 +291,7 @@ impl Proxy {
     fn about(
         &self,
         cluster: &Arc<Cluster>,
-        destination: SocketAddr,
+        Going { destination, asked }: Going<'_>,
         hash: Option<u64>,
         decided: &mut Decided,
     ) -> Option<SocketAddr> {
@@ -304,6 +314,11 @@ impl Proxy {
         let original = config.discovery == Discovery::OriginalDestination;
         let original = picked.filter(|_| original).map(|address| format!("dialled {address}"));
         decided.insert("endpoints", original.unwrap_or_else(|| sent.join(" then ")));
+        if let Discovery::Dynamic(dynamic) = &config.discovery {
+            let name = asked.and_then(|asked| dynamic.name(asked));
+            let name = name.map_or("nobody".to_owned(), |name| format!("{name}:{}", dynamic.port));
+            decided.insert("endpoints", format!("{name} as asked for"));
+        }
         decided.insert(
             "policy",
             match config.policy {
@@ -358,6 +373,12 @@ fn address(mesh: &Mesh, pod: &str, host: &str) -> IpAddr {
         format!("{host}.cluster.local"),
         host.to_owned(),
     ];
+    // The proxy of a pod that captures DNS answers itself.
+    let table = mesh.view(pod).captures_dns.then(|| mesh.names(pod)).unwrap_or_default();
+    let told = names.iter().find_map(|name| table.table.get(name)?.ips.first()?.parse().ok());
+    if let Some(ip) = told {
+        return ip;
+    }
     let known = |name: &String| mesh.push.services().iter().find(|s| s.host.as_str() == name);
     let service = names.iter().find_map(known);
     let vip = service.and_then(|s| s.addresses.first()).map(ipnet::IpNet::addr);
