@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mesh_proto::{Any, envoy::envoy::config::core::v3::Node, type_url};
-use mesh_translate::{Built, ProxyView};
+use mesh_translate::{Built, ProxyView, names::Outbound};
 use mesh_xds::{Resource, Wanted};
 use rustc_hash::FxHashMap;
 
@@ -22,6 +22,9 @@ pub struct Generation {
     names: Option<List>,
     routes: ByName,
     endpoints: ByName,
+    secrets: ByName,
+    /// The service account that the proxy has proved to be of.
+    account: Option<Arc<str>>,
 }
 
 type List = Vec<Arc<Resource>>;
@@ -29,7 +32,9 @@ type ByName = FxHashMap<Arc<str>, Arc<Resource>>;
 
 impl Generation {
     /// Nothing is made yet.
-    pub fn new(node: &Node) -> Self {
+    ///
+    /// `account` is what the proxy has proved; without it there are no secrets.
+    pub fn new(node: &Node, account: Option<Arc<str>>) -> Self {
         Self {
             node: node.clone(),
             view: None,
@@ -39,6 +44,8 @@ impl Generation {
             names: None,
             routes: ByName::default(),
             endpoints: ByName::default(),
+            secrets: ByName::default(),
+            account,
         }
     }
 
@@ -60,8 +67,19 @@ impl Generation {
             type_url::ENDPOINT => {
                 named(&mut self.endpoints, wanted, |names| mesh_translate::endpoints(view, mesh, names))
             }
+            type_url::SECRET if self.is_whose_pod_it_says(world) => {
+                named(&mut self.secrets, wanted, |names| mesh_translate::secrets(view, mesh, names))
+            }
+            type_url::SECRET => Vec::new(),
             _ => return None,
         })
+    }
+
+    /// Whether the pod that the proxy says it is in runs as the account that it has proved: others of its namespace must
+    /// not get a gateway's certificates by calling themselves so.
+    fn is_whose_pod_it_says(&self, world: &World) -> bool {
+        let pod = self.view.as_ref().and_then(|view| world.mesh.workload(&format!("{}/{}", view.namespace, view.name)));
+        pod.is_some_and(|pod| self.account.as_deref() == Some(&pod.account))
     }
 
     /// Drops what is not right in this world.
@@ -71,18 +89,21 @@ impl Generation {
         }
         let view = ProxyView::new(&self.node, &world.mesh).ok();
         if view != self.view || world.ages.shape > self.world {
-            *self = Self { view, ..Self::new(&self.node) };
+            *self = Self { view, ..Self::new(&self.node, self.account.take()) };
         } else {
             let made = self.world;
-            self.endpoints.retain(|name, _| world.ages.endpoints(host(name)) <= made);
+            self.endpoints.retain(|name, _| world.ages.endpoints(&host(name)) <= made);
+            if world.ages.secrets > made {
+                self.secrets.clear();
+            }
         }
         self.world = world.version;
     }
 }
 
-/// The host of a cluster's name `DIRECTION|PORT|SUBSET|HOST`.
-fn host(cluster: &str) -> &str {
-    cluster.rsplit('|').next().unwrap_or(cluster)
+/// The host of a cluster's name.
+fn host(cluster: &str) -> String {
+    Outbound::parse(cluster).map_or_else(|| cluster.to_owned(), |parts| parts.host.to_string())
 }
 
 fn list(built: Vec<Built>) -> List {
@@ -103,3 +124,6 @@ fn resource(built: Built) -> Arc<Resource> {
     let body = Any { type_url: built.type_url.to_owned(), value: built.value };
     Arc::new(Resource::with_version(built.name, built.version, body))
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use mesh_model::{
     push_context::PushContext,
     store::{self, ChangeSet, Store},
 };
-use mesh_proto::{UnpackError, mcp, unpack};
+use mesh_proto::{UnpackError, mcp, type_url, unpack};
 use mesh_xds::{
     Resource,
     client::{Event, Events, Subscriber, Update},
@@ -79,7 +79,8 @@ impl Intake {
         let envelope: mcp::Resource = unpack(&resource.body).map_err(IntakeError::Envelope)?;
         let change = store::read(type_url, &resource.name, envelope.body.as_ref()).map_err(IntakeError::Read)?;
         self.store.apply_noting(change, &mut self.changes);
-        if let Some(body) = envelope.body {
+        // What is kept for display holds no keys.
+        if let Some(body) = envelope.body.filter(|_| type_url != type_url::REGISTRY_SECRET) {
             let key = (type_url.into(), resource.name.clone());
             Arc::make_mut(&mut self.received).insert(key, Arc::new(body));
         }

@@ -60,7 +60,8 @@ impl Pilot {
             world.ok_or_else(|| Status::unavailable("pilot is not ready: galley has not told everything yet"))?;
         let place = self.proxies.enter(id, caller.node.clone(), caller.peer.address);
         info!(proxy = place.proxy().name(), is_delta = caller.is_delta, "a proxy connected");
-        let generation = Generation::new(caller.node);
+        let account = caller.peer.identity.as_ref().map(|identity| identity.account().into());
+        let generation = Generation::new(caller.node, account);
         Ok(ProxySession {
             place,
             generation,

@@ -35,8 +35,10 @@ pub struct World {
 /// What was made for a proxy in an earlier world is still good if no part that it was made of is younger.
 #[derive(Clone, Debug, Default)]
 pub struct Ages {
-    /// Everything but endpoints and workloads.
+    /// Everything but endpoints, workloads and secrets.
     pub shape: u64,
+    /// Secrets.
+    pub secrets: u64,
     /// Workloads: their labels and places are in endpoints.
     workloads: u64,
     /// Endpoints, by host of their service.
@@ -49,7 +51,7 @@ pub type Worlds = watch::Receiver<Option<Arc<World>>>;
 impl World {
     /// The first world.
     pub fn first(mesh: PushContext, since: Instant, received: Arc<Received>) -> Self {
-        let ages = Ages { shape: 1, workloads: 1, hosts: Arc::default() };
+        let ages = Ages { shape: 1, secrets: 1, workloads: 1, hosts: Arc::default() };
         Self { version: 1, mesh, ages, since, received }
     }
 
@@ -76,6 +78,7 @@ impl Ages {
                 RecordKind::Endpoints if names.iter().all(|host| is_eds_only(mesh, host)) => {
                     Arc::make_mut(&mut next.hosts).extend(names.iter().map(|host| (host.clone(), version)));
                 }
+                RecordKind::Secret => next.secrets = version,
                 RecordKind::Workload if names.iter().all(|name| is_quiet(mesh, name)) => next.workloads = version,
                 _ => next.shape = version,
             }

@@ -30,8 +30,8 @@ pub use credentials::{Credentials, Readers};
 pub use destination_rule::{DestinationRule, Subset};
 pub use gateway::{Gateway, Server, ServerHost, ServerHostScope, ServerPort, ServerSort};
 pub use mesh::{
-    AccessLogEncoding, InboundPolicyMode, IngressControllerMode, MeshConfig, MeshProviders, MeshProxyConfig,
-    OutboundPolicyMode, PathNormalization,
+    AccessLogEncoding, ClientCertHeader, GatewayTopology, InboundPolicyMode, IngressControllerMode, MeshConfig,
+    MeshProviders, MeshProxyConfig, OutboundPolicyMode, PathNormalization,
 };
 pub use meta::{Kind, Meta, ObjectRef};
 pub use peer_authentication::{MtlsMode, PeerAuthentication};

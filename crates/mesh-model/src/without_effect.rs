@@ -60,7 +60,7 @@ const TABLE: &[Row] = &[
     (Kind::MeshConfig, "defaultConfig.envoyAccessLogService", says_something),
     (Kind::MeshConfig, "defaultConfig.envoyMetricsService", says_something),
     (Kind::MeshConfig, "defaultConfig.extraStatTags", says_something),
-    (Kind::MeshConfig, "defaultConfig.gatewayTopology", says_something),
+    (Kind::MeshConfig, "defaultConfig.gatewayTopology.proxyProtocol", says_something),
     (Kind::MeshConfig, "defaultConfig.privateKeyProvider", says_something),
     (Kind::MeshConfig, "defaultConfig.proxyBootstrapTemplatePath", says_something),
     (Kind::MeshConfig, "defaultConfig.proxyHeaders", says_something),

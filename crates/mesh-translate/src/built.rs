@@ -45,6 +45,11 @@ impl Built {
         Self::new(name, type_url::NAME_TABLE, message, &canonical::SORTED)
     }
 
+    /// Secrets hold no maps.
+    pub(crate) fn secret(message: &pb::tls::Secret) -> Self {
+        Self::new(&message.name, type_url::SECRET, message, &canonical::SORTED)
+    }
+
     pub(crate) fn routes(message: &pb::route::RouteConfiguration) -> Self {
         Self::new(&message.name, type_url::ROUTE, message, &canonical::ROUTES)
     }

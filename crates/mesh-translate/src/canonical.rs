@@ -34,7 +34,7 @@ static VIRTUAL_HOST: Shape = Shape(&[(3, In(&ROUTE)), (15, Flat), (24, In(&METAD
 static FILTER_CHAIN: Shape = Shape(&[(5, In(&METADATA))]);
 static LOG_FORMAT: Shape = Shape(&[(2, In(&STRUCT))]);
 
-/// A message whose maps are sorted already.
+/// A message without maps, or whose maps are sorted already.
 pub(crate) static SORTED: Shape = Shape(&[]);
 /// `envoy.config.cluster.v3.Cluster`
 pub(crate) static CLUSTER: Shape = Shape(&[(25, In(&METADATA)), (33, In(&ASSIGNMENT)), (36, Flat)]);

@@ -14,7 +14,7 @@ use mesh_types::{Labels, Locality};
 use crate::{
     built::Built,
     context::Context,
-    names::Outbound,
+    names::{Outbound, UNOPENED},
     pb::{
         core,
         endpoint::{ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint::HostIdentifier},
@@ -46,7 +46,8 @@ pub(crate) fn message(context: &Context<'_>, name: &str) -> ClusterLoadAssignmen
             Resolution::Passthrough => context.is_gateway(),
             _ => false,
         };
-        known.then(|| ranked(context, service, port, subset))
+        let unopened = name.starts_with(UNOPENED);
+        known.then(|| ranked(context, service, port, subset, unopened))
     });
     assignment(name, groups.unwrap_or_default())
 }
@@ -70,7 +71,7 @@ pub(crate) fn by_name(
     port: &Port,
     subset: Option<&Subset>,
 ) -> Option<ClusterLoadAssignment> {
-    let mut groups = ranked(context, service, port, subset);
+    let mut groups = ranked(context, service, port, subset, name.starts_with(UNOPENED));
     if groups.is_empty() && subset.is_none_or(|s| s.labels.is_empty()) && !service.host.is_wildcard() {
         let itself = PortEndpoint {
             address: Address::Host(service.host.to_string()),
@@ -94,10 +95,18 @@ pub(crate) fn by_name(
 }
 
 /// Those that take traffic from this proxy, by locality, with priorities and weights.
-fn ranked(context: &Context<'_>, service: &Service, port: &Port, subset: Option<&Subset>) -> Vec<LocalityLbEndpoints> {
+/// `unopened`: only those that speak TLS of the mesh, for it is passed on to them as it is.
+fn ranked(
+    context: &Context<'_>,
+    service: &Service,
+    port: &Port,
+    subset: Option<&Subset>,
+    unopened: bool,
+) -> Vec<LocalityLbEndpoints> {
     let policy = context.policy(service, port, subset);
     let all = context.push.endpoints(service, port);
     let taken = all.iter().filter(|e| takes_traffic(context, service, e)).filter(|e| in_subset(subset, e));
+    let taken = taken.filter(|e| !unopened || e.workload.as_ref().is_some_and(|w| w.mesh_tls));
     let rule = locality::Rule::of(context.mesh(), &policy.blocks);
     let mut by_rank: BTreeMap<(&Locality, u32), Vec<&PortEndpoint>> = BTreeMap::new();
     for endpoint in taken {

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   Node ──ProxyView::new──┐
-//!                          ├─► clusters()  listeners()  routes(names)  endpoints(names)  name_tables() ─► Vec<Built>
+//!                          ├─► clusters() listeners() routes(..) endpoints(..) secrets(..) name_tables() ─► Vec<Built>
 //!   Store ──PushContext────┘
 //! ```
 //!
@@ -32,6 +32,7 @@ pub mod names;
 mod pb;
 pub mod provenance;
 pub mod route;
+pub mod secret;
 pub mod view;
 mod wire;
 
@@ -41,14 +42,16 @@ pub use endpoint::endpoints;
 pub use listener::listeners;
 pub use name_table::name_tables;
 pub use route::routes;
+pub use secret::secrets;
 pub use view::{BadNode, OwnPort, ProxyView};
 
 /// The Envoy type URLs that this crate makes resources of, in the order in which a proxy needs them.
-pub const TYPES: [&str; 4] = [
+pub const TYPES: [&str; 5] = [
     mesh_proto::type_url::CLUSTER,
     mesh_proto::type_url::ENDPOINT,
     mesh_proto::type_url::LISTENER,
     mesh_proto::type_url::ROUTE,
+    mesh_proto::type_url::SECRET,
 ];
 
 #[cfg(test)]

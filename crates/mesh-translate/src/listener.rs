@@ -19,6 +19,7 @@ mod l4;
 mod manager;
 mod outbound;
 mod table;
+mod tls;
 
 pub(crate) use chain::unknown_cluster;
 pub(crate) use filters::{CORS, FAULT};

@@ -5,6 +5,7 @@ mod bridge;
 mod destination_rules;
 mod envoy;
 mod fixture;
+mod gateways;
 mod golden;
 mod name_tables;
 mod rules;

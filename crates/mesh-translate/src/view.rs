@@ -3,6 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use mesh_model::{
+    config::{ClientCertHeader, GatewayTopology},
     push_context::PushContext,
     registry::{Origin, Port, Resolution, Service, Workload},
 };
@@ -36,6 +37,8 @@ pub struct ProxyView {
     /// Whether DNS questions of the workload are led to the proxy (metadata `DNS_CAPTURE`): it is then told of addresses
     /// that the mesh allocated.
     pub captures_dns: bool,
+    /// What stands before it, if its own settings say (metadata `PROXY_CONFIG`).
+    pub topology: Option<GatewayTopology>,
     /// Idle time after which connections of clients are closed (metadata `IDLE_TIMEOUT`).
     pub idle_timeout: Option<Duration>,
 }
@@ -76,6 +79,28 @@ fn metadata_labels(node: &core::Node, key: &str) -> Option<Labels> {
         _ => None,
     });
     Some(texts.collect())
+}
+
+/// `gatewayTopology` of the settings that annotation `proxy.istio.io/config` gave it.
+fn topology(node: &core::Node) -> Option<GatewayTopology> {
+    let of = |value: &pb::Value| match &value.kind {
+        Some(pb::Kind::StructValue(fields)) => Some(fields.clone()),
+        _ => None,
+    };
+    let settings = of(node.metadata.as_ref()?.fields.get("PROXY_CONFIG")?)?;
+    let topology = of(settings.fields.get("gatewayTopology")?)?;
+    let kind = |key: &str| topology.fields.get(key).and_then(|value| value.kind.clone());
+    // JSON has no whole numbers; a count of proxies fits.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "cast saturates")]
+    let trusted_proxies = match kind("numTrustedProxies") {
+        Some(pb::Kind::NumberValue(number)) => number as u32,
+        _ => 0,
+    };
+    let client_cert = match kind("forwardClientCertDetails") {
+        Some(pb::Kind::StringValue(word)) => ClientCertHeader::of_word(&word),
+        _ => ClientCertHeader::default(),
+    };
+    Some(GatewayTopology { trusted_proxies, client_cert })
 }
 
 fn go_duration(text: &str) -> Option<Duration> {
@@ -123,6 +148,7 @@ impl ProxyView {
             locality: sent.filter(|l| !l.is_empty()).unwrap_or_else(|| workload.locality.clone()),
             node: workload.node.clone(),
             dns_domain: id.dns_domain,
+            topology: topology(node),
             unprivileged: metadata(node, "UNPRIVILEGED_POD") == Some("true"),
             captures_dns: metadata(node, "DNS_CAPTURE").is_some_and(|value| value.eq_ignore_ascii_case("true")),
             idle_timeout: metadata(node, "IDLE_TIMEOUT").and_then(go_duration),

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use mesh_model::config::{Percent, StringMatch};
 use mesh_model::registry::Address;
 
-use crate::pb::{self, core};
+use crate::pb::{self, core, tls};
 
 /// A time span.
 pub(crate) fn duration(span: time::Duration) -> pb::Duration {
@@ -123,4 +123,26 @@ pub(crate) fn text(value: impl Into<String>) -> pb::Value {
 /// A file or text.
 pub(crate) fn file(path: &str) -> core::DataSource {
     core::DataSource { specifier: Some(core::data_source::Specifier::Filename(path.to_owned())), ..Default::default() }
+}
+
+/// A secret that comes by the stream that the resource itself came by.
+///
+/// Unlike for other resources Envoy waits only its usual 15 seconds for it: what needs the secret fails, the rest stands.
+pub(crate) fn sds(name: &str) -> tls::SdsSecretConfig {
+    let config = core::ConfigSource { initial_fetch_timeout: None, ..ads() };
+    tls::SdsSecretConfig { name: name.to_owned(), sds_config: Some(config) }
+}
+
+/// Names of which a peer's certificate must have one. Istio does not say which sort of name is meant; each sort that
+/// certificates of workloads have is tried.
+pub(crate) fn names_of_peers(names: &[String]) -> Vec<tls::SubjectAltNameMatcher> {
+    use tls::subject_alt_name_matcher::SanType;
+    let matchers = names.iter().flat_map(|name| {
+        [SanType::Dns, SanType::Uri, SanType::IpAddress].map(|kind| tls::SubjectAltNameMatcher {
+            san_type: kind as i32,
+            matcher: Some(string_matcher(&StringMatch::Exact(name.clone()))),
+            ..Default::default()
+        })
+    });
+    matchers.collect()
 }

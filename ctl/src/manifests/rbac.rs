@@ -14,6 +14,8 @@ type Row<'a> = (&'a [&'a str], &'a [&'a str], &'a [&'a str]);
 /// In the whole cluster.
 const GALLEY: &[Row<'_>] = &[
     (&[""], &["services", "pods", "nodes", "namespaces", "configmaps"], READ),
+    // Certificates of gateways; of all Secrets only those that configuration names leave galley, to pilot alone.
+    (&[""], &["secrets"], READ),
     (&["discovery.k8s.io"], &["endpointslices"], READ),
     (&["apiextensions.k8s.io"], &["customresourcedefinitions"], READ),
     (

@@ -1,7 +1,9 @@
 //! What the sources (a cluster, a folder) tell the [`crate::world::World`].
 
+use std::fmt;
+
 use k8s_openapi::api::{
-    core::v1::{ConfigMap, Namespace, Node, Pod, Service},
+    core::v1::{ConfigMap, Namespace, Node, Pod, Secret, Service},
     discovery::v1::EndpointSlice,
 };
 use mesh_kube::Key;
@@ -39,6 +41,8 @@ pub enum Collection {
     Nodes,
     /// Namespaces.
     Namespaces,
+    /// Secrets, of which only those count that configuration names.
+    Secrets,
     /// The ConfigMap that holds the mesh's settings.
     Mesh,
     /// Objects of one kind of configuration.
@@ -48,13 +52,13 @@ pub enum Collection {
 impl Collection {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
-        use Collection::{Config, Mesh, Namespaces, Nodes, Pods, Services, Slices};
-        [Services, Slices, Pods, Nodes, Namespaces, Mesh].into_iter().chain(KINDS.map(Config))
+        use Collection::{Config, Mesh, Namespaces, Nodes, Pods, Secrets, Services, Slices};
+        [Services, Slices, Pods, Nodes, Namespaces, Secrets, Mesh].into_iter().chain(KINDS.map(Config))
     }
 }
 
 /// An object of some collection.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Object {
     /// A Service.
     Service(Box<Service>),
@@ -66,10 +70,28 @@ pub enum Object {
     Node(Box<Node>),
     /// A Namespace.
     Namespace(Box<Namespace>),
+    /// A Secret.
+    Secret(Box<Secret>),
     /// The ConfigMap that holds the mesh's settings.
     Mesh(Box<ConfigMap>),
     /// An object of configuration as JSON, with apiVersion and kind.
     Config(Kind, Value),
+}
+
+/// What a Secret holds is nobody's to see.
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(object) => write!(f, "Service {}", Key::of(&**object)),
+            Self::Slice(object) => write!(f, "EndpointSlice {}", Key::of(&**object)),
+            Self::Pod(object) => write!(f, "Pod {}", Key::of(&**object)),
+            Self::Node(object) => write!(f, "Node {}", Key::of(&**object)),
+            Self::Namespace(object) => write!(f, "Namespace {}", Key::of(&**object)),
+            Self::Secret(object) => write!(f, "Secret {}", Key::of(&**object)),
+            Self::Mesh(object) => write!(f, "ConfigMap {}", Key::of(&**object)),
+            Self::Config(kind, object) => write!(f, "{kind} {object}"),
+        }
+    }
 }
 
 /// Something that a source saw.

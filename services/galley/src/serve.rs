@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::{FutureExt, future::BoxFuture};
+use mesh_proto::type_url;
 use mesh_types::SpiffeId;
 use mesh_xds::{
     Resource, Wanted,
@@ -59,7 +60,8 @@ impl Source for Server {
             }
             tracing::info!(node = caller.node.id, peer = ?caller.peer.address, "a reader came");
             let node = caller.node.id.clone();
-            Ok(Box::new(Reading { published, now, node }) as Box<dyn Session>)
+            let may_have_secrets = self.readers != Readers::Anybody;
+            Ok(Box::new(Reading { published, now, node, may_have_secrets }) as Box<dyn Session>)
         });
         async { opened }.boxed()
     }
@@ -74,6 +76,8 @@ struct Reading {
     published: watch::Receiver<Arc<Published>>,
     now: Arc<Published>,
     node: String,
+    /// Only a reader that has proved who it is.
+    may_have_secrets: bool,
 }
 
 impl Session for Reading {
@@ -90,6 +94,9 @@ impl Session for Reading {
 
     fn resources(&mut self, type_url: &str, wanted: &Wanted) -> Option<Vec<Arc<Resource>>> {
         let resources = self.now.types.get(type_url)?;
+        if type_url == type_url::REGISTRY_SECRET && !self.may_have_secrets {
+            return Some(Vec::new());
+        }
         Some(if wanted.all {
             resources.values().cloned().collect()
         } else {
@@ -103,7 +110,11 @@ impl Session for Reading {
                 tracing::warn!(node = self.node, type_url, reason, "a reader refused resources");
             }
             Seen::Heard { .. } => {}
-            Seen::Sent { push, .. } => tracing::debug!(node = self.node, ?push, "sent"),
+            // Not the bodies: there are Secrets among them.
+            Seen::Sent { push, .. } => {
+                let (changed, removed) = (push.resources.len(), push.removed.len());
+                tracing::debug!(node = self.node, type_url = push.type_url, changed, removed, "sent");
+            }
         }
     }
 }

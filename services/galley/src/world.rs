@@ -5,6 +5,7 @@
 
 mod addresses;
 mod objects;
+mod secrets;
 mod workloads;
 
 use std::{
@@ -21,6 +22,7 @@ use serde_json::Value;
 
 use addresses::Addresses;
 pub use objects::{Finding, Report};
+use secrets::Secrets;
 use workloads::Workloads;
 
 use crate::{
@@ -46,6 +48,7 @@ pub struct World {
     slices: BTreeMap<ServiceName, BTreeMap<String, EndpointSlice>>,
     service_of_slice: HashMap<Key, ServiceName>,
     workloads: Workloads,
+    secrets: Secrets,
     dirty_services: BTreeSet<ServiceName>,
     addresses: Addresses,
     reports: Vec<Report>,
@@ -73,6 +76,7 @@ impl World {
             slices: BTreeMap::new(),
             service_of_slice: HashMap::new(),
             workloads: Workloads::default(),
+            secrets: Secrets::default(),
             dirty_services: BTreeSet::new(),
             addresses: Addresses::default(),
             reports: Vec::new(),
@@ -107,10 +111,20 @@ impl World {
 
     /// Makes what depends on what was heard. Some: it differs from what was given out before.
     pub fn settle(&mut self) -> Option<Published> {
-        for (name, workload) in self.workloads.take_changed() {
+        let workloads = self.workloads.take_changed();
+        if !workloads.is_empty() {
+            self.secrets.pods_changed();
+        }
+        for (name, workload) in workloads {
             match workload {
                 Some(workload) => self.set(type_url::WORKLOAD, &name, &workload),
                 None => self.remove(type_url::WORKLOAD, &name),
+            }
+        }
+        for (key, secret) in self.secrets.take_changed(self.workloads.pods()) {
+            match secret {
+                Some(secret) => self.set(type_url::REGISTRY_SECRET, &key.to_string(), &secret),
+                None => self.remove(type_url::REGISTRY_SECRET, &key.to_string()),
             }
         }
         if self.workloads.take_addresses_changed() {
@@ -147,6 +161,7 @@ impl World {
                     Arc::make_mut(&mut self.now.namespaces).insert(record.name, record.labels);
                 }
             }
+            Object::Secret(secret) => self.secrets.apply(*secret),
             Object::Mesh(map) => self.apply_mesh(&map),
             Object::Config(kind, object) => self.apply_config(kind, &object),
         }
@@ -165,6 +180,7 @@ impl World {
                 self.remove(type_url::NAMESPACE, &key.name);
                 Arc::make_mut(&mut self.now.namespaces).remove(&key.name);
             }
+            Collection::Secrets => self.secrets.delete(key),
             // Without a ConfigMap the defaults hold.
             Collection::Mesh => self.settings(&Value::Object(serde_json::Map::new())),
             Collection::Config(kind) => self.delete_config(kind, key),

@@ -118,3 +118,43 @@ async fn types_that_nobody_wrote_anything_of_are_answered() {
     assert_eq!(names(&next(&mut events, type_url::MESH_CONFIG).await.0), ["istio"]);
     drain.begin();
 }
+
+const GATEWAY: &str = "
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: gw, namespace: default}
+spec:
+  selector: {istio: ingressgateway}
+  servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: tls}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: ingress, namespace: edge, labels: {istio: ingressgateway}}
+spec: {containers: []}
+status: {podIP: 10.1.0.9, phase: Running}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: tls, namespace: edge}
+type: kubernetes.io/tls
+stringData: {tls.crt: a chain, tls.key: a key}
+";
+
+#[tokio::test]
+async fn secrets_do_not_go_to_readers_that_nobody_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("gateway.yaml"), GATEWAY).unwrap();
+    let (running, drain, _admin) = start(folder.path()).await;
+    let node = Node { id: "pilot".to_owned(), ..Node::default() };
+    let dial = Plaintext::new(format!("127.0.0.1:{}", running.mcp.port()));
+    let (subscriber, mut events) = client::start(dial, Settings { node, backoff: Backoff::new(|| 0.5) });
+    subscriber.everything(type_url::REGISTRY_SECRET);
+    assert_eq!(next(&mut events, type_url::REGISTRY_SECRET).await, (vec![], vec![]));
+    let published = running.published.borrow().clone();
+    let secret: Vec<_> = published.types[type_url::REGISTRY_SECRET].values().collect();
+    assert_eq!(&*secret[0].name, "edge/tls");
+    let envelope: mcp::Resource = unpack(&secret[0].body).unwrap();
+    let secret: registry::Secret = unpack(&envelope.body.unwrap()).unwrap();
+    assert_eq!(secret.data["tls.key"], b"a key");
+    drain.begin();
+}

@@ -209,6 +209,48 @@ pub struct MeshProxyConfig {
     pub tracing_sampling: Percent,
     /// Environment of the proxy, and part of its node metadata.
     pub proxy_metadata: BTreeMap<String, String>,
+    /// What stands before gateways.
+    pub gateway_topology: GatewayTopology,
+}
+
+/// What stands before a gateway.
+///
+/// <https://istio.io/latest/docs/reference/config/istio.mesh.v1alpha1/#Topology>
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct GatewayTopology {
+    /// Proxies whose entries in `x-forwarded-for` are believed.
+    pub trusted_proxies: u32,
+    /// What becomes of `x-forwarded-client-cert`.
+    pub client_cert: ClientCertHeader,
+}
+
+/// What a gateway does with `x-forwarded-client-cert`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ClientCertHeader {
+    /// It is dropped.
+    Sanitize,
+    /// It is kept when the client had a certificate.
+    ForwardOnly,
+    /// The client's certificate is added when there is one.
+    AppendForward,
+    /// It is replaced by the client's certificate when there is one.
+    #[default]
+    SanitizeSet,
+    /// It is always kept.
+    AlwaysForwardOnly,
+}
+
+impl ClientCertHeader {
+    /// By Istio's word; the default for what is none.
+    pub fn of_word(word: &str) -> Self {
+        match word {
+            "SANITIZE" => Self::Sanitize,
+            "FORWARD_ONLY" => Self::ForwardOnly,
+            "APPEND_FORWARD" => Self::AppendForward,
+            "ALWAYS_FORWARD_ONLY" => Self::AlwaysForwardOnly,
+            _ => Self::SanitizeSet,
+        }
+    }
 }
 
 impl Default for MeshProxyConfig {
@@ -227,6 +269,7 @@ impl Default for MeshProxyConfig {
             hold_application_until_proxy_starts: false,
             tracing_sampling: Percent::ONE,
             proxy_metadata: BTreeMap::new(),
+            gateway_topology: GatewayTopology::default(),
         }
     }
 }

@@ -83,6 +83,10 @@ fn claim(name: &str, frame: &Frame<'_>, at: &At<'_>) -> Option<Vec<String>> {
             "list gateways without `mesh`, or match a header of the request",
         );
     }
+    at.warn(
+        "this version verifies no tokens, a request never has a claim; the match takes none",
+        "match a header of the request, or remove the match",
+    );
     let path = name.strip_prefix(CLAIMS).and_then(|rest| match rest.chars().next()? {
         '.' => Some(rest.strip_prefix('.')?.split('.').map(str::to_owned).collect::<Vec<_>>()),
         '[' => Some(rest.strip_prefix('[')?.strip_suffix(']')?.split("][").map(str::to_owned).collect()),

@@ -11,8 +11,9 @@ use super::{
     words::{Export, export_to, percent, port, time, time_or_zero},
 };
 use crate::config::{
-    AccessLogEncoding, ExportTo, H2Upgrade, InboundPolicyMode, IngressControllerMode, MeshConfig, MeshProviders,
-    MeshProxyConfig, OutboundPolicyMode, PathNormalization, PortNumber,
+    AccessLogEncoding, ClientCertHeader, ExportTo, GatewayTopology, H2Upgrade, InboundPolicyMode,
+    IngressControllerMode, MeshConfig, MeshProviders, MeshProxyConfig, OutboundPolicyMode, PathNormalization,
+    PortNumber,
 };
 
 pub(super) fn mesh(given: &istio_api::MeshConfig, at: &At<'_>) -> MeshConfig {
@@ -141,6 +142,20 @@ fn path_normalization(given: &api::ProxyPathNormalization) -> PathNormalization 
     }
 }
 
+fn topology(given: &api::Topology) -> GatewayTopology {
+    use api::ForwardClientCertDetails as Details;
+    GatewayTopology {
+        trusted_proxies: given.num_trusted_proxies,
+        client_cert: match given.forward_client_cert_details {
+            Details::Undefined | Details::SanitizeSet => ClientCertHeader::SanitizeSet,
+            Details::Sanitize => ClientCertHeader::Sanitize,
+            Details::ForwardOnly => ClientCertHeader::ForwardOnly,
+            Details::AppendForward => ClientCertHeader::AppendForward,
+            Details::AlwaysForwardOnly => ClientCertHeader::AlwaysForwardOnly,
+        },
+    }
+}
+
 /// Settings of proxies; also those of annotation `proxy.istio.io/config`.
 fn proxy(given: &api::ProxyConfig, at: &At<'_>) -> MeshProxyConfig {
     let default = MeshProxyConfig::default();
@@ -173,5 +188,6 @@ fn proxy(given: &api::ProxyConfig, at: &At<'_>) -> MeshProxyConfig {
             .and_then(|t| t.sampling)
             .map_or(default.tracing_sampling, |share| percent(share, &tracing_at.field("sampling"))),
         proxy_metadata: given.proxy_metadata.clone(),
+        gateway_topology: given.gateway_topology.as_ref().map(topology).unwrap_or_default(),
     }
 }

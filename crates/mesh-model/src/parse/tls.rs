@@ -74,6 +74,9 @@ pub(super) fn client_tls(given: &client::ClientTlsSettings, at: &At<'_>) -> Opti
 pub(super) fn server_tls(given: &server::ServerTlsSettings, at: &At<'_>) -> ServerTls {
     check_versions(given, at);
     let mode = mode(given.mode);
+    let cipher_suites = cipher_suites(&given.cipher_suites, &at.field("cipherSuites"));
+    check_hashes(given, at);
+    check_secret_name(&given.credential_name, &at.field("credentialName"));
     let names = [
         ("serverCertificate", &given.server_certificate),
         ("privateKey", &given.private_key),
@@ -87,6 +90,10 @@ pub(super) fn server_tls(given: &server::ServerTlsSettings, at: &At<'_>) -> Serv
             for (field, _) in set() {
                 at.field(field).error(format!("{field} is not used: the mesh has its own certificates"), "remove it");
             }
+            at.field("mode").warn(
+                "this version has no mutual TLS between workloads, nobody can connect to the server",
+                "set mode to MUTUAL, with certificates of your own",
+            );
         }
         ServerTlsMode::Passthrough | ServerTlsMode::AutoPassthrough => {
             for (field, _) in set() {
@@ -116,7 +123,7 @@ pub(super) fn server_tls(given: &server::ServerTlsSettings, at: &At<'_>) -> Serv
         verify_hash: given.verify_certificate_hash.clone(),
         min_version: version(given.min_protocol_version),
         max_version: version(given.max_protocol_version),
-        cipher_suites: given.cipher_suites.clone(),
+        cipher_suites,
     }
 }
 
@@ -153,6 +160,73 @@ fn check_versions(given: &server::ServerTlsSettings, at: &At<'_>) {
         && min > max
     {
         at.field("maxProtocolVersion").error("it lies below minProtocolVersion", "exchange the two");
+    }
+}
+
+/// Suites that Istio lets through, by OpenSSL's words.
+const CIPHER_SUITES: [&str; 15] = [
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+    "AES256-GCM-SHA384",
+    "AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES128-SHA",
+    "ECDHE-RSA-AES128-SHA",
+    "AES128-SHA",
+    "ECDHE-ECDSA-AES256-SHA",
+    "ECDHE-RSA-AES256-SHA",
+    "AES256-SHA",
+    "DES-CBC3-SHA",
+];
+
+/// Each suite once. One that no proxy knows would cost the whole listener.
+fn cipher_suites(given: &[String], at: &At<'_>) -> Vec<String> {
+    let mut suites: Vec<String> = Vec::new();
+    for (index, suite) in given.iter().enumerate() {
+        if !CIPHER_SUITES.contains(&suite.as_str()) {
+            at.index(index).warn(format!("`{suite}` is no cipher suite, it is left out"), "use a word of OpenSSL");
+        } else if !suites.contains(suite) {
+            suites.push(suite.clone());
+        }
+    }
+    suites
+}
+
+/// Envoy refuses a listener for a hash that is none.
+fn check_hashes(given: &server::ServerTlsSettings, at: &At<'_>) {
+    let is_base64 = |hash: &str| {
+        let body = hash.strip_suffix('=').unwrap_or_default();
+        body.len() == 43 && body.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
+    };
+    let is_hex = |hash: &str| {
+        let digits: Vec<u8> = hash.bytes().filter(|b| *b != b':').collect();
+        digits.len() == 64 && [64, 95].contains(&hash.len()) && digits.iter().all(u8::is_ascii_hexdigit)
+    };
+    let spki = at.field("verifyCertificateSpki");
+    for (index, hash) in given.verify_certificate_spki.iter().enumerate().filter(|(_, hash)| !is_base64(hash)) {
+        spki.index(index).error(format!("`{hash}` is no SHA-256 hash in base64"), "write 44 characters of base64");
+    }
+    let whole = at.field("verifyCertificateHash");
+    for (index, hash) in given.verify_certificate_hash.iter().enumerate().filter(|(_, hash)| !is_hex(hash)) {
+        whole.index(index).error(format!("`{hash}` is no SHA-256 hash in hex"), "write 64 digits, perhaps with colons");
+    }
+}
+
+/// The name of a Secret, or one with a namespace as references of the Gateway API become.
+fn check_secret_name(name: &str, at: &At<'_>) {
+    let path =
+        name.strip_prefix("kubernetes-gateway://").or_else(|| name.strip_prefix("kubernetes://")).unwrap_or(name);
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
+    let is_name = |part: &str| !part.is_empty() && part.bytes().all(allowed);
+    let fits = match path.split_once('/') {
+        Some((namespace, secret)) => path.len() < name.len() && is_name(namespace) && is_name(secret),
+        None => is_name(path),
+    };
+    if !name.is_empty() && !fits {
+        at.error(format!("`{name}` is no name of a Secret"), "write the name of a Secret in the gateway's namespace");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Clusters towards services.
 
 use mesh_model::{
-    config::Subset,
+    config::{ServerTlsMode, Subset},
     push_context::{EffectivePolicy, MergedRule},
     registry::{Port, Resolution, Service},
 };
@@ -31,16 +31,27 @@ use crate::{
 /// One per port of each service that the proxy sees, each followed by those of its subsets.
 pub(super) fn clusters(context: &Context<'_>) -> Vec<Cluster> {
     let mut all = Vec::new();
+    let passes_mesh_tls = passes_mesh_tls(context);
     for service in &context.scope.services {
         let rule = context.rule(service);
         for port in service.ports.iter().filter(|p| p.protocol != Protocol::Udp) {
-            all.extend(build(context, service, port, rule, None));
-            for (subset, _) in rule.map(|r| r.subsets.as_slice()).unwrap_or_default() {
-                all.extend(build(context, service, port, rule, Some(subset)));
+            let subsets = rule.map(|r| r.subsets.as_slice()).unwrap_or_default();
+            for subset in std::iter::once(None).chain(subsets.iter().map(|(subset, _)| Some(subset))) {
+                all.extend(build(context, service, port, rule, subset));
+                if passes_mesh_tls {
+                    all.extend(unopened(context, service, port, rule, subset));
+                }
             }
         }
     }
     all
+}
+
+/// Whether some server of a gateway is of mode AUTO_PASSTHROUGH.
+fn passes_mesh_tls(context: &Context<'_>) -> bool {
+    let ports = if context.is_gateway() { context.gateway_ports() } else { Vec::new() };
+    let mut servers = ports.iter().flat_map(|port| &port.servers).filter_map(|server| server.server().tls.as_ref());
+    servers.any(|tls| tls.mode == ServerTlsMode::AutoPassthrough)
 }
 
 /// Nobody dials a service's own endpoints at a gateway, so that it has to know them.
@@ -64,18 +75,9 @@ fn build(
     rule: Option<&MergedRule>,
     subset: Option<&Subset>,
 ) -> Option<Cluster> {
-    let kind = discovery(context, service)?;
-    let subset_name = subset.map_or("", |s| s.name.as_str());
     let effective = context.policy(service, port, subset);
-    let mut cluster = cluster_of(context, &names::outbound(port.number, subset_name, &service.host), kind);
-    match kind {
-        DiscoveryType::Eds => {
-            cluster.eds_cluster_config =
-                Some(EdsClusterConfig { eds_config: Some(ads()), service_name: cluster.name.clone() });
-        }
-        DiscoveryType::StrictDns | DiscoveryType::LogicalDns => set_dns(context, &mut cluster, service, port, subset)?,
-        DiscoveryType::OriginalDst | DiscoveryType::Static => {}
-    }
+    let name = names::outbound(port.number, subset.map_or("", |s| s.name.as_str()), &service.host);
+    let (mut cluster, kind) = located(context, &name, service, port, subset)?;
     let user_tls = apply_policy(context, &mut cluster, service, port, &effective);
     let mut from = describe(service, port, rule, subset, &user_tls);
     if dynamic::is_dynamic(service) {
@@ -87,6 +89,50 @@ fn build(
         cluster.lb_config = retarget(port);
     }
     cluster.metadata = Some(from.metadata());
+    Some(cluster)
+}
+
+/// A cluster that knows where its endpoints are, or where it is told.
+fn located(
+    context: &Context<'_>,
+    name: &str,
+    service: &Service,
+    port: &Port,
+    subset: Option<&Subset>,
+) -> Option<(Cluster, DiscoveryType)> {
+    let kind = discovery(context, service)?;
+    let mut cluster = cluster_of(context, name, kind);
+    match kind {
+        DiscoveryType::Eds => {
+            cluster.eds_cluster_config =
+                Some(EdsClusterConfig { eds_config: Some(ads()), service_name: cluster.name.clone() });
+        }
+        DiscoveryType::StrictDns | DiscoveryType::LogicalDns => set_dns(context, &mut cluster, service, port, subset)?,
+        DiscoveryType::OriginalDst | DiscoveryType::Static => {}
+    }
+    Some((cluster, kind))
+}
+
+/// What AUTO_PASSTHROUGH leads to: TLS of the mesh passes unopened, so that nothing is said of TLS or HTTP.
+fn unopened(
+    context: &Context<'_>,
+    service: &Service,
+    port: &Port,
+    rule: Option<&MergedRule>,
+    subset: Option<&Subset>,
+) -> Option<Cluster> {
+    if dynamic::is_dynamic(service) {
+        return None;
+    }
+    let name = names::server_name(port.number, subset.map_or("", |s| s.name.as_str()), &service.host);
+    let (mut cluster, _) = located(context, &name, service, port, subset)?;
+    let blocks = context.policy(service, port, subset).blocks;
+    policy::apply_pool(&mut cluster, blocks.connection_pool.as_ref(), context.mesh());
+    policy::apply_lb(&mut cluster, blocks.load_balancer.as_ref(), context.mesh());
+    if let Some(outlier) = &blocks.outlier_detection {
+        policy::apply_outlier(&mut cluster, outlier);
+    }
+    cluster.metadata = Some(describe(service, port, rule, subset, &UserTls::No).metadata());
     Some(cluster)
 }
 
@@ -115,7 +161,8 @@ fn apply_policy(
     let upstream = Upstream::choose(port.protocol, http, mesh);
     let mut options = upstream.options(http, tcp);
     let detour = detour(effective).map(|reason| Outcome::Refused(reason.to_owned()));
-    let tls = || tls::decide(blocks.tls.as_ref(), service, upstream == Upstream::Http2);
+    let tls =
+        || tls::decide(blocks.tls.as_ref(), service, upstream == Upstream::Http2, may_have_secrets(context, service));
     let user_tls = match detour.unwrap_or_else(tls) {
         Outcome::Plain => UserTls::No,
         Outcome::Tls(socket, auto_sni) => {
@@ -135,6 +182,11 @@ fn apply_policy(
         set_http(cluster, &HttpProtocolOptions { ..options });
     }
     user_tls
+}
+
+/// Secrets go to gateways, and to those whom a rule selects.
+fn may_have_secrets(context: &Context<'_>, service: &Service) -> bool {
+    context.is_gateway() || context.rule(service).is_some_and(|rule| rule.selector.is_some())
 }
 
 /// Ways to a server that are not spoken yet: going there directly is not what was asked for.

@@ -1,22 +1,22 @@
 //! TLS that a proxy opens towards a server, as a DestinationRule asks for it.
 
 use mesh_model::{
-    config::{ClientCertificate, ClientTls, StringMatch, TlsOrigination},
+    config::{ClientCertificate, ClientTls, TlsOrigination},
     registry::Service,
 };
 
 use crate::{
+    names,
     pb::{
         cluster::{Cluster, cluster},
         core::{self, UpstreamHttpProtocolOptions},
         tls::{
-            CertificateValidationContext, CommonTlsContext, SubjectAltNameMatcher, TlsCertificate, UpstreamTlsContext,
+            CertificateValidationContext, CommonTlsContext, TlsCertificate, UpstreamTlsContext,
             certificate_validation_context::{SystemRootCerts, TrustChainVerification},
-            common_tls_context::ValidationContextType,
-            subject_alt_name_matcher::SanType,
+            common_tls_context::{CombinedCertificateValidationContext, ValidationContextType},
         },
     },
-    wire::{any, file, string_matcher},
+    wire::{any, file, names_of_peers, sds},
 };
 
 /// What TLS makes of a cluster.
@@ -31,7 +31,9 @@ pub(super) enum Outcome {
 }
 
 /// Decides what a policy's TLS makes of a service's cluster.
-pub(super) fn decide(tls: Option<&ClientTls>, service: &Service, http2: bool) -> Outcome {
+///
+/// `secrets` tells whether pilot may send the proxy what a `credentialName` means.
+pub(super) fn decide(tls: Option<&ClientTls>, service: &Service, http2: bool, secrets: bool) -> Outcome {
     let (own, origination) = match tls {
         None | Some(ClientTls::Disable) => return Outcome::Plain,
         Some(ClientTls::IstioMutual { .. }) => {
@@ -43,11 +45,16 @@ pub(super) fn decide(tls: Option<&ClientTls>, service: &Service, http2: bool) ->
         Some(ClientTls::Mutual(ClientCertificate::Files { certificate, private_key }, origination)) => {
             (Some((certificate, private_key)), origination)
         }
-        Some(ClientTls::Mutual(ClientCertificate::Credential, _)) => return no_secrets(),
+        Some(ClientTls::Mutual(ClientCertificate::Credential, origination)) => (None, origination),
     };
-    if origination.credential.is_some() {
-        return no_secrets();
+    if origination.credential.is_some() && !secrets {
+        return Outcome::Refused(
+            "credentialName is for gateways, and for sidecars that a DestinationRule selects by workloadSelector; name \
+             files of the proxy instead"
+                .into(),
+        );
     }
+    let is_mutual = matches!(tls, Some(ClientTls::Mutual(..)));
     let certificates = own.map(|(certificate, key)| TlsCertificate {
         certificate_chain: Some(file(certificate)),
         private_key: Some(file(key)),
@@ -60,8 +67,14 @@ pub(super) fn decide(tls: Option<&ClientTls>, service: &Service, http2: bool) ->
     let context = UpstreamTlsContext {
         common_tls_context: Some(CommonTlsContext {
             tls_certificates: certificates.into_iter().collect(),
+            tls_certificate_sds_secret_configs: origination
+                .credential
+                .iter()
+                .filter(|_| is_mutual)
+                .map(|name| sds(&names::secret(name)))
+                .collect(),
             alpn_protocols: if http2 { vec!["h2".to_owned()] } else { Vec::new() },
-            validation_context_type: Some(ValidationContextType::ValidationContext(validation(origination, names))),
+            validation_context_type: Some(validation(origination, names)),
             ..Default::default()
         }),
         sni: origination.sni.clone().unwrap_or_default(),
@@ -79,33 +92,32 @@ pub(super) fn decide(tls: Option<&ClientTls>, service: &Service, http2: bool) ->
     Outcome::Tls(Box::new(socket), auto)
 }
 
-fn no_secrets() -> Outcome {
-    Outcome::Refused("credentialName is not available to sidecars; name files of the proxy instead".into())
-}
-
-fn validation(origination: &TlsOrigination, names: &[String]) -> CertificateValidationContext {
+fn validation(origination: &TlsOrigination, names: &[String]) -> ValidationContextType {
     if origination.insecure_skip_verify {
-        return CertificateValidationContext {
+        return ValidationContextType::ValidationContext(CertificateValidationContext {
             trust_chain_verification: TrustChainVerification::AcceptUntrusted as i32,
             ..Default::default()
-        };
+        });
+    }
+    let matchers = names_of_peers(names);
+    if let Some(name) = &origination.credential {
+        return ValidationContextType::CombinedValidationContext(CombinedCertificateValidationContext {
+            default_validation_context: Some(CertificateValidationContext {
+                match_typed_subject_alt_names: matchers,
+                ..Default::default()
+            }),
+            validation_context_sds_secret_config: Some(sds(&names::secret_of_roots(name))),
+            ..Default::default()
+        });
     }
     let roots = origination.ca_certificates.as_deref().filter(|path| *path != "system");
-    let matchers = names.iter().flat_map(|name| {
-        // Istio does not say which sort of name is meant; each sort that it issues is tried.
-        [SanType::Dns, SanType::Uri, SanType::IpAddress].map(|kind| SubjectAltNameMatcher {
-            san_type: kind as i32,
-            matcher: Some(string_matcher(&StringMatch::Exact(name.clone()))),
-            ..Default::default()
-        })
-    });
-    CertificateValidationContext {
+    ValidationContextType::ValidationContext(CertificateValidationContext {
         trusted_ca: roots.map(file),
         system_root_certs: roots.is_none().then(SystemRootCerts::default),
         crl: origination.ca_crl.as_deref().map(file),
-        match_typed_subject_alt_names: matchers.collect(),
+        match_typed_subject_alt_names: matchers,
         ..Default::default()
-    }
+    })
 }
 
 /// Makes a cluster that cannot connect: known, so that routes to it hold, but with nothing behind it.

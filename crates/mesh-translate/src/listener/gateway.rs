@@ -6,12 +6,15 @@
 //!                ──SNI b.example.com─────► passes bytes on by a `tls` route
 //! ```
 
+mod auto;
+
 use std::{collections::HashSet, sync::Arc};
 
 use mesh_model::{
     config::{GatewayRef, Object, ServerSort, ServerTlsMode, VirtualService},
     push_context::{GatewayPort, GatewayServer},
 };
+use mesh_types::Protocol;
 
 use super::{
     access_log,
@@ -19,7 +22,7 @@ use super::{
     l4::{self, Place},
     listener_of, manager,
     table::{L4Chain, tls_inspector},
-    wildcard,
+    tls, wildcard,
 };
 use crate::{
     context::Context,
@@ -98,15 +101,37 @@ fn http(
 fn tls(
     context: &Context<'_>,
     server: &GatewayServer,
-    _number: u16,
-    _listener: &str,
+    number: u16,
+    listener: &str,
     taken: &mut Taken,
 ) -> Vec<FilterChain> {
     let spec = server.server();
-    match spec.tls.as_ref().map(|tls| tls.mode).unwrap_or_default() {
-        ServerTlsMode::Passthrough => passed_on(context, server, taken),
-        _ => Vec::new(),
+    let Some(settings) = &spec.tls else { return passed_on(context, server, taken) };
+    match settings.mode {
+        ServerTlsMode::Passthrough => return passed_on(context, server, taken),
+        ServerTlsMode::AutoPassthrough => return auto::chains(context, server, taken),
+        ServerTlsMode::Simple | ServerTlsMode::Mutual | ServerTlsMode::IstioMutual | ServerTlsMode::OptionalMutual => {}
     }
+    let Some(server_names) = taken.take(spec.hosts.iter().map(|h| h.host.to_string())) else { return Vec::new() };
+    let is_http = spec.port.protocol == Protocol::Https;
+    let mut chains: Vec<FilterChain> = if is_http {
+        let matching = Match { server_names, ..Match::default() };
+        http(context, server, number, listener, &matching).into_iter().collect()
+    } else {
+        let named = |mut chain: L4Chain| {
+            chain.matching.server_names.clone_from(&server_names);
+            finish(chain)
+        };
+        bytes(context, server).into_iter().map(named).collect()
+    };
+    for chain in &mut chains {
+        tls::end(chain, settings, if is_http { &tls::HTTP } else { &[] });
+        if let Some(reason) = tls::refusal(settings) {
+            let from = Provenance::object(&server.gateway.meta, &format!("{}.tls.mode", server.path()));
+            chain.metadata = Some(from.refused(reason).metadata());
+        }
+    }
+    chains
 }
 
 /// G7: by the `tls` routes of VirtualServices.

@@ -1,6 +1,6 @@
 //! The HTTP connection manager of each direction.
 
-use mesh_model::config::PathNormalization;
+use mesh_model::config::{ClientCertHeader, PathNormalization};
 use mesh_types::Protocol;
 
 use super::{access_log, filters};
@@ -55,14 +55,25 @@ pub(super) fn gateway(context: &Context<'_>, stat_prefix: &str, route_table: &st
         Some(RouteSpecifier::Rds(Rds { config_source: Some(ads()), route_config_name: route_table.to_owned() }));
     manager.server_name = "istio-envoy".to_owned();
     manager.use_remote_address = flag(true);
-    manager.forward_client_cert_details = ForwardClientCertDetails::SanitizeSet as i32;
-    manager.set_current_client_cert_details = Some(SetCurrentClientCertDetails {
-        subject: flag(true),
-        cert: true,
-        dns: true,
-        uri: true,
-        ..Default::default()
-    });
+    let topology = context.view.topology.unwrap_or(context.mesh().default_config.gateway_topology);
+    manager.xff_num_trusted_hops = topology.trusted_proxies;
+    let details = match topology.client_cert {
+        ClientCertHeader::Sanitize => ForwardClientCertDetails::Sanitize,
+        ClientCertHeader::ForwardOnly => ForwardClientCertDetails::ForwardOnly,
+        ClientCertHeader::AppendForward => ForwardClientCertDetails::AppendForward,
+        ClientCertHeader::SanitizeSet => ForwardClientCertDetails::SanitizeSet,
+        ClientCertHeader::AlwaysForwardOnly => ForwardClientCertDetails::AlwaysForwardOnly,
+    };
+    manager.forward_client_cert_details = details as i32;
+    if matches!(topology.client_cert, ClientCertHeader::AppendForward | ClientCertHeader::SanitizeSet) {
+        manager.set_current_client_cert_details = Some(SetCurrentClientCertDetails {
+            subject: flag(true),
+            cert: true,
+            dns: true,
+            uri: true,
+            ..Default::default()
+        });
+    }
     filter(&manager)
 }
 

@@ -42,7 +42,10 @@ pub(super) fn routes(
 }
 
 fn applies(context: &Context<'_>, matching: &HttpMatch, place: &GatewayRef, port: u16) -> bool {
-    matching.port.is_none_or(|p| p.get() == port) && is_for(context, &matching.source, place)
+    // No token is verified, so that no request has a claim.
+    matching.claims.is_empty()
+        && matching.port.is_none_or(|p| p.get() == port)
+        && is_for(context, &matching.source, place)
 }
 
 /// V7: gateways that are listed decide alone.

@@ -123,6 +123,51 @@ kind: MeshConfig
 mesh: {accessLogFile: /dev/stdout, accessLogEncoding: ENCODING, outboundTrafficPolicy: {mode: MODE}, tcpKeepalive: {time: 30s}}
 ";
 
+/// Uses every field of Gateways that is translated.
+pub(super) const GATEWAYS: &str = "
+kind: Gateway
+metadata: {name: gw}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - {port: {number: 80, name: http, protocol: HTTP}, hosts: [a.example.com, '*.example.org'], tls: {httpsRedirect: true}}
+  - {port: {number: 443, name: simple, protocol: HTTPS}, hosts: [a.example.com], tls: {mode: SIMPLE, credentialName: c, minProtocolVersion: TLSV1_2, maxProtocolVersion: TLSV1_3, cipherSuites: [ECDHE-RSA-AES256-GCM-SHA384]}}
+  - {port: {number: 443, name: mutual, protocol: HTTPS}, hosts: [b.example.com], tls: {mode: MUTUAL, credentialName: c, subjectAltNames: [x], verifyCertificateHash: [AB]}}
+  - {port: {number: 443, name: optional, protocol: TLS}, hosts: [c.example.com], tls: {mode: OPTIONAL_MUTUAL, credentialName: c, verifyCertificateSpki: ['SPKI']}}
+  - {port: {number: 443, name: istio, protocol: HTTPS}, hosts: [d.example.com], tls: {mode: ISTIO_MUTUAL}}
+  - {port: {number: 443, name: pass, protocol: TLS}, hosts: ['*'], tls: {mode: PASSTHROUGH}}
+  - {port: {number: 15443, name: auto, protocol: TLS}, hosts: ['*.default.svc.cluster.local'], tls: {mode: AUTO_PASSTHROUGH}}
+  - {port: {number: 31400, name: tcp, protocol: TCP}, hosts: ['*']}
+  - {port: {number: 31401, name: bound, protocol: HTTP}, bind: 127.0.0.1, hosts: ['*']}
+---
+kind: VirtualService
+metadata: {name: r}
+spec:
+  hosts: ['*']
+  gateways: [gw]
+  http: [{match: [{uri: {prefix: /a}}], route: [{destination: {host: reviews}}]}]
+  tls: [{match: [{sniHosts: [e.example.com]}], route: [{destination: {host: reviews}}]}, {match: [{sniHosts: ['*.wild.example.com'], destinationSubnets: [10.0.0.0/8]}], route: [{destination: {host: details}}]}]
+  tcp: [{match: [{destinationSubnets: [10.0.0.0/8]}], route: [{destination: {host: details}}]}, {route: [{destination: {host: reviews}, weight: 1}, {destination: {host: ratings}, weight: 2}]}]
+---
+kind: ServiceEntry
+metadata: {name: out}
+spec: {hosts: [out.example.com], ports: [{number: 443, name: https, protocol: HTTPS}], resolution: DNS}
+---
+kind: DestinationRule
+metadata: {name: out}
+spec: {host: out.example.com, trafficPolicy: {tls: {mode: MUTUAL, credentialName: client, sni: out.example.com}}, subsets: [{name: simple, trafficPolicy: {tls: {mode: SIMPLE, credentialName: ca}}}]}
+---
+kind: MeshConfig
+mesh: {accessLogFile: /dev/stdout, defaultConfig: {gatewayTopology: {numTrustedProxies: 1, forwardClientCertDetails: APPEND_FORWARD}}}
+";
+
+/// Bookinfo with a gateway that has everything.
+pub(super) fn with_gateways() -> Mesh {
+    let hashes =
+        GATEWAYS.replace("[AB]", &format!("['{}']", "ab".repeat(32))).replace("SPKI", &format!("{}=", "A".repeat(43)));
+    Mesh::bookinfo(&format!("{}\n---\n{hashes}", include_str!("rules/gateway_pods.yaml")))
+}
+
 fn cluster_named(name: &str) -> Cluster {
     let http = pb::upstream_http::HttpProtocolOptions {
         upstream_protocol_options: Some(
@@ -230,11 +275,15 @@ fn stock_envoy_accepts_everything() {
         println!("not run: LATEEN_ENVOY names no Envoy");
         return;
     };
-    for (encoding, mode, pod) in
-        [("TEXT", "ALLOW_ANY", "default/ratings-v1"), ("JSON", "REGISTRY_ONLY", "default/reviews-v1")]
-    {
-        let mesh = Mesh::bookinfo(&EVERYTHING.replace("ENCODING", encoding).replace("MODE", mode));
-        let file = std::env::temp_dir().join(format!("lateen-translate-{}-{encoding}.pb", std::process::id()));
+    let everything = |encoding, mode| Mesh::bookinfo(&EVERYTHING.replace("ENCODING", encoding).replace("MODE", mode));
+    let cases = [
+        (everything("TEXT", "ALLOW_ANY"), "default/ratings-v1"),
+        (everything("JSON", "REGISTRY_ONLY"), "default/reviews-v1"),
+        (with_gateways(), "istio-system/ingress"),
+    ];
+    for (mesh, pod) in cases {
+        let name = format!("lateen-translate-{}-{}.pb", std::process::id(), pod.replace('/', "-"));
+        let file = std::env::temp_dir().join(name);
         std::fs::write(&file, bootstrap(&mesh, pod).encode_to_vec()).unwrap();
         let output =
             Command::new(&program).args(["--mode", "validate", "-l", "warning", "-c"]).arg(&file).output().unwrap();

@@ -1,6 +1,6 @@
 //! A mesh out of YAML.
 //!
-//! Services and Istio's kinds are written as users write them. A pod is `kind: Pod` with metadata and `ip` (and `node`,
+//! Services, Secrets and Istio's kinds are written as users write them. A pod is `kind: Pod` with metadata and `ip` (and `node`,
 //! `locality`, `ready`, `draining`, `named_ports`, `hostname`); the endpoints of services follow from selectors. The proxy
 //! of a pod with label `captures-dns` captures DNS.
 
@@ -199,6 +199,13 @@ impl Mesh {
         for (index, object) in objects.iter().enumerate() {
             match object["kind"].as_str().unwrap() {
                 "Pod" | "Service" => {}
+                "Secret" => {
+                    let (name, namespace) = (text(object, "/metadata/name"), namespace(object));
+                    let data = texts(object, "/stringData").into_iter().map(|(k, v)| (k, v.into_bytes())).collect();
+                    let key = format!("{namespace}/{name}");
+                    let secret = wire::Secret { name, namespace, kind: text(object, "/type"), data };
+                    store.apply(Change::put(&key, Record::Secret(secret.into())));
+                }
                 "MeshConfig" => {
                     let mesh = parse_mesh(&object["mesh"], &ParseContext::default()).map_err(lines)?;
                     store.apply(Change::put("istio", Record::Mesh(Box::new(mesh.config))));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::{StreamExt, pin_mut};
 use k8s_openapi::{
     api::{
-        core::v1::{ConfigMap, Namespace, Node, Pod, Service},
+        core::v1::{ConfigMap, Namespace, Node, Pod, Secret, Service},
         discovery::v1::EndpointSlice,
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -29,6 +29,9 @@ use crate::{
     registry::mesh,
 };
 
+/// Secrets that cannot hold certificates stay where they are.
+const NO_CERTIFICATES: &str = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token";
+
 /// Follows every collection until the drain begins. Objects of a kind whose CRD is absent come when the CRD does.
 pub fn follow(client: &Client, root_namespace: &str, inputs: &mpsc::Sender<Input>, drain: &Drain) {
     let awaken = Arc::new(Awaken::new());
@@ -39,6 +42,8 @@ pub fn follow(client: &Client, root_namespace: &str, inputs: &mpsc::Sender<Input
     pumps.start(Api::<Pod>::all(client.clone()), everywhere(), Collection::Pods, Object::Pod);
     pumps.start(Api::<Node>::all(client.clone()), everywhere(), Collection::Nodes, Object::Node);
     pumps.start(Api::<Namespace>::all(client.clone()), everywhere(), Collection::Namespaces, Object::Namespace);
+    let secrets = Config::default().fields(NO_CERTIFICATES);
+    pumps.start(Api::<Secret>::all(client.clone()), secrets, Collection::Secrets, Object::Secret);
     let settings = Config::default().fields(&format!("metadata.name={}", mesh::CONFIG_MAP));
     pumps.start(Api::<ConfigMap>::namespaced(client.clone(), root_namespace), settings, Collection::Mesh, Object::Mesh);
     for kind in KINDS {

@@ -62,7 +62,8 @@ impl World {
         let judgement = config::judge(object, &self.context);
         let type_url = config::type_url_of(kind);
         let issues = match &judgement {
-            Judgement::Accepted { .. } => {
+            Judgement::Accepted { config, .. } => {
+                self.secrets.name(kind, &key, config.credentials());
                 if self.now.set(&type_url, config::resource(kind, object)) {
                     self.is_changed = true;
                     self.keep_proxy_config(kind, &key, Some(&object["spec"]));
@@ -70,6 +71,7 @@ impl World {
                 Vec::new()
             }
             Judgement::Refused(issues) => {
+                self.secrets.name(kind, &key, None);
                 self.is_changed |= self.now.remove(&type_url, &key.to_string());
                 self.keep_proxy_config(kind, &key, None);
                 issues.iter().map(ToString::to_string).collect()
@@ -97,6 +99,7 @@ impl World {
     pub(super) fn delete_config(&mut self, kind: Kind, key: &Key) {
         self.is_changed |= self.now.remove(&config::type_url_of(kind), &key.to_string());
         self.keep_proxy_config(kind, key, None);
+        self.secrets.name(kind, key, None);
         self.say(&Self::name_of(kind, key), Vec::new());
         self.addresses.delete(kind, key);
         self.reports.push(Report { kind, key: key.clone(), finding: None });

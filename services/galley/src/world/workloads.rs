@@ -70,6 +70,11 @@ impl Workloads {
         changed.into_iter().map(|name| (name.clone(), self.by_name.get(&name).map(placed))).collect()
     }
 
+    /// Namespace and labels of each.
+    pub(super) fn pods(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, String>)> + Clone {
+        self.by_name.values().map(|workload| (workload.namespace.as_str(), &workload.labels))
+    }
+
     /// Whether [`Workloads::at`] may answer differently than before.
     pub(super) fn take_addresses_changed(&mut self) -> bool {
         std::mem::take(&mut self.addresses_changed)

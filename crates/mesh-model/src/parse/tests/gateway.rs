@@ -99,12 +99,46 @@ fn bad_tls() {
                 "nothing to redirect",
             ),
             (
+                "{port: {number: 443, protocol: HTTPS, name: a}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: c, cipherSuites: [AES128-SHA, NO-SUCH]}}",
+                ".tls.cipherSuites[1]",
+                "no cipher suite",
+            ),
+            (
+                "{port: {number: 443, protocol: HTTPS, name: a}, hosts: ['*'], tls: {mode: ISTIO_MUTUAL}}",
+                ".tls.mode",
+                "no mutual TLS between workloads",
+            ),
+            (
                 "{port: {number: 443, protocol: TLS, name: a}, hosts: ['*'], tls: {mode: PASSTHROUGH, privateKey: b}}",
                 ".tls.privateKey",
                 "not used",
             ),
         ],
         all_remarked,
+    );
+}
+
+#[test]
+fn hashes_and_names_that_are_none() {
+    servers(
+        &[
+            (
+                "{port: {number: 443, protocol: HTTPS, name: a}, hosts: ['*'], tls: {mode: MUTUAL, credentialName: c, verifyCertificateHash: [abc]}}",
+                ".tls.verifyCertificateHash[0]",
+                "no SHA-256",
+            ),
+            (
+                "{port: {number: 443, protocol: HTTPS, name: a}, hosts: ['*'], tls: {mode: MUTUAL, credentialName: c, verifyCertificateSpki: [abc]}}",
+                ".tls.verifyCertificateSpki[0]",
+                "no SHA-256",
+            ),
+            (
+                "{port: {number: 443, protocol: HTTPS, name: a}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: 'a//b'}}",
+                ".tls.credentialName",
+                "no name of a Secret",
+            ),
+        ],
+        all_refused,
     );
 }
 
@@ -116,5 +150,5 @@ fn what_it_means() {
     let named = |name: &str| ServerHostScope::Namespace(name.into());
     assert_eq!(scopes, [named("shop"), named("ns"), ServerHostScope::Any]);
     assert!(gateway.servers[0].tls.as_ref().unwrap().https_redirect);
-    assert_eq!(super::good(KIND, spec).without_effect, ["spec.servers".into()]);
+    assert!(super::good(KIND, spec).without_effect.is_empty());
 }

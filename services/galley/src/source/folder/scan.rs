@@ -7,6 +7,7 @@ use std::{
     time::SystemTime,
 };
 
+use k8s_openapi::ByteString;
 use mesh_kube::Key;
 use mesh_model::config::Kind;
 use serde::de::DeserializeOwned;
@@ -185,6 +186,7 @@ fn object(mut value: Value, root_namespace: &str) -> Result<Option<(Found, Objec
         ("v1", "Pod") => (Collection::Pods, Object::Pod(typed(value)?)),
         ("v1", "Node") => (Collection::Nodes, Object::Node(typed(value)?)),
         ("v1", "Namespace") => (Collection::Namespaces, Object::Namespace(typed(value)?)),
+        ("v1", "Secret") => (Collection::Secrets, Object::Secret(typed(decoded(value)?)?)),
         ("v1", "ConfigMap") if key.name == mesh::CONFIG_MAP && key.namespace == root_namespace => {
             (Collection::Mesh, Object::Mesh(typed(value)?))
         }
@@ -198,6 +200,16 @@ fn object(mut value: Value, root_namespace: &str) -> Result<Option<(Found, Objec
         }
     };
     Ok(Some(((collection, key), object)))
+}
+
+/// A Secret as an API server gives it: `stringData` is for writing only.
+fn decoded(mut secret: Value) -> Result<Value, String> {
+    let Some(given) = secret.as_object_mut().and_then(|object| object.remove("stringData")) else { return Ok(secret) };
+    let texts: BTreeMap<String, String> = serde_json::from_value(given).map_err(|error| error.to_string())?;
+    for (key, text) in texts {
+        secret["data"][key] = serde_json::to_value(ByteString(text.into_bytes())).map_err(|error| error.to_string())?;
+    }
+    Ok(secret)
 }
 
 fn typed<K: DeserializeOwned>(value: Value) -> Result<Box<K>, String> {
