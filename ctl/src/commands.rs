@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cluster::{Cluster, Where},
-    documents, explain, inject, inspect, install, manifests,
+    documents, egress, explain, inject, inspect, install, manifests,
     options::{NAMESPACE, Options},
 };
 
@@ -50,6 +50,9 @@ pub enum Command {
     ProxyConfig(inspect::ConfigCommand),
     /// What a pod's proxy does with a request, and why
     Explain(explain::ExplainArgs),
+    /// What leads traffic out through an egress gateway
+    #[command(subcommand)]
+    Egress(egress::EgressCommand),
     /// Versions of this program and of what runs in the cluster
     Version(VersionArgs),
 }
@@ -137,6 +140,7 @@ impl Cli {
             Command::ProxyStatus(arguments) => inspect::status(&place, &arguments, out).await,
             Command::ProxyConfig(command) => command.run(&place, out).await,
             Command::Explain(arguments) => explain::run(&place, &arguments, out).await,
+            Command::Egress(command) => command.run(&place, out).await,
             Command::Version(arguments) => version(&place, &arguments, out).await,
         }
     }

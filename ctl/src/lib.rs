@@ -9,6 +9,7 @@
 //!   pod ──port-forward 15000──► config_dump ──► proxy_config (pure) ──► tables
 //!   pilot ──port-forward 15014──► syncz ──► proxy_status (pure) ──► table
 //!                             └─► recordz ──► explain (pure): what the proxy does with a request, and why
+//!                                        └──► egress (pure): what a label stands for
 //! ```
 //!
 //! Start reading at [`commands`], then [`manifests`].
@@ -16,6 +17,7 @@
 pub mod cluster;
 pub mod commands;
 pub mod documents;
+pub mod egress;
 pub mod explain;
 pub mod inject;
 pub mod inspect;

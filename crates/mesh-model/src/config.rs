@@ -33,7 +33,7 @@ pub use mesh::{
     AccessLogEncoding, ClientCertHeader, GatewayTopology, InboundPolicyMode, IngressControllerMode, MeshConfig,
     MeshProviders, MeshProxyConfig, OutboundPolicyMode, PathNormalization,
 };
-pub use meta::{Kind, Meta, ObjectRef};
+pub use meta::{Derived, Kind, Meta, ObjectRef};
 pub use peer_authentication::{MtlsMode, PeerAuthentication};
 pub use proxy_config::{Concurrency, ProxyConfig};
 pub use service_entry::{Allocated, Location, Resolution, ServiceEntry, ServiceEntryPort};

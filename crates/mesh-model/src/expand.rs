@@ -1,16 +1,18 @@
-//! What follows from users' objects, written down as objects before anything is indexed.
+//! What follows from users' objects, written down as objects before anything is indexed, so that no index, listener or
+//! route asks where an object came from.
 //!
 //! ```text
 //!   Store of users' objects ──each step adds──► Store with what follows from them ──► PushContext
 //! ```
 //!
 //! A step reads the store and gives changes; it is pure, and has nothing to do where no object concerns it. Later steps
-//! see what earlier ones added.
+//! see what earlier ones added. A derived object names what it was made from ([`crate::config::Derived`]).
 
 pub mod addresses;
+pub mod egress;
 
 use crate::{
-    config::Kind,
+    config::Config,
     store::{Change, ChangeSet, RecordKind, Store},
 };
 
@@ -18,7 +20,7 @@ use crate::{
 type Step = fn(&Store) -> Vec<Change>;
 
 /// In their order.
-const STEPS: [Step; 1] = [addresses::step];
+const STEPS: &[Step] = &[addresses::step, egress::step];
 
 /// A store with everything that follows from what is in it.
 #[must_use]
@@ -43,5 +45,21 @@ pub fn next(before: &Store, store: &Store, changes: &ChangeSet) -> Store {
 
 /// Whether steps read such records. Endpoints and workloads change all the time, and nothing follows from them.
 fn concerns(kind: RecordKind) -> bool {
-    !matches!(kind, RecordKind::Endpoints | RecordKind::Workload | RecordKind::Config(Kind::WorkloadEntry))
+    !matches!(kind, RecordKind::Endpoints | RecordKind::Workload)
 }
+
+/// What differs between the derived objects of two expanded stores.
+pub(crate) fn derived_changes(before: &Store, after: &Store) -> ChangeSet {
+    let mut changes = ChangeSet::default();
+    let mut note = |config: &Config| {
+        let meta = config.meta();
+        changes.note(RecordKind::Config(meta.kind), format!("{}/{}", meta.namespace, meta.name).into());
+    };
+    let missing = |config: &&Config, other: &Store| config.meta().derived.is_some() && !other.holds(config);
+    before.configs().filter(|config| missing(config, after)).for_each(&mut note);
+    after.configs().filter(|config| missing(config, before)).for_each(&mut note);
+    changes
+}
+
+#[cfg(test)]
+mod tests;

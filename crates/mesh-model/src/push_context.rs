@@ -38,7 +38,7 @@ use crate::{
 use destination_rules::Rules;
 use endpoints::Derived;
 use gateways::Gateways;
-use scope::Sidecars;
+use scope::{Scopes, Sidecars};
 use services::Services;
 use virtual_services::Routes;
 
@@ -54,6 +54,7 @@ pub struct PushContext {
     routes: Arc<Routes>,
     sidecars: Arc<Sidecars>,
     gateways: Arc<Gateways>,
+    scopes: Arc<Scopes>,
 }
 
 /// The number behind a target port that no workload is known for; by name there is none: 0.
@@ -68,7 +69,7 @@ impl Default for PushContext {
 }
 
 impl PushContext {
-    /// Indexes everything.
+    /// Indexes everything, what is derived from users' objects included.
     pub fn build(store: &Store) -> Self {
         Self::index(&expand::expand(store))
     }
@@ -83,6 +84,7 @@ impl PushContext {
             routes: Arc::new(Routes::build(store)),
             sidecars: Arc::new(Sidecars::build(store)),
             gateways: Arc::new(Gateways::build(store)),
+            scopes: Arc::default(),
             services,
             store: store.clone(),
         }
@@ -92,6 +94,8 @@ impl PushContext {
     #[must_use]
     pub fn next(&self, store: &Store, changes: &ChangeSet) -> Self {
         let store = &expand::next(&self.store, store, changes);
+        let mut changes = changes.clone();
+        changes.merge(expand::derived_changes(&self.store, store));
         let touched = |kinds: &[RecordKind]| changes.records.keys().any(|k| kinds.contains(k));
         let mesh = touched(&[RecordKind::Mesh]);
         let entry = RecordKind::Config(Kind::ServiceEntry);
@@ -117,6 +121,10 @@ impl PushContext {
         }
         if touched(&[RecordKind::Config(Kind::Gateway)]) {
             next.gateways = Arc::new(Gateways::build(store));
+        }
+        let [routes, sidecars] = [Kind::VirtualService, Kind::Sidecar].map(RecordKind::Config);
+        if mesh || touched(&[RecordKind::Service, entry, routes, sidecars]) {
+            next.scopes = Arc::default();
         }
         next
     }
@@ -147,13 +155,13 @@ impl PushContext {
     }
 
     /// What proxies of a namespace with these labels see.
-    pub fn scope(&self, namespace: &str, labels: &Labels) -> Scope {
-        Scope::build(self, namespace, labels)
+    pub fn scope(&self, namespace: &str, labels: &Labels) -> Arc<Scope> {
+        self.scopes.of_sidecar(self, namespace, labels)
     }
 
     /// What gateway proxies of a namespace see.
-    pub fn scope_of_gateway(&self, namespace: &str) -> Scope {
-        Scope::of_gateway(self, namespace)
+    pub fn scope_of_gateway(&self, namespace: &str) -> Arc<Scope> {
+        self.scopes.of_gateway(self, namespace)
     }
 
     /// The ports that a gateway pod opens, and what it leaves out. `resolve` gives the numbers that the pod listens on for

@@ -279,7 +279,6 @@ impl Service {
 
     /// The order of services: oldest first, then by name.
     pub fn age_order(a: &Arc<Self>, b: &Arc<Self>) -> std::cmp::Ordering {
-        let key = |s: &'_ Arc<Self>| (s.created, s.host.clone(), s.namespace.clone());
-        key(a).cmp(&key(b))
+        (a.created, &a.host, &a.namespace).cmp(&(b.created, &b.host, &b.namespace))
     }
 }

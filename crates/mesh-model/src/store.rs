@@ -280,6 +280,12 @@ impl Store {
         &self.secrets
     }
 
+    /// Whether it holds just this object.
+    pub(crate) fn holds(&self, config: &Config) -> bool {
+        let meta = config.meta();
+        self.configs.get(&(meta.kind, format!("{}/{}", meta.namespace, meta.name).into())) == Some(config)
+    }
+
     /// Every object, by kind and `NAMESPACE/NAME`.
     pub fn configs(&self) -> impl Iterator<Item = &Config> {
         self.configs.values()

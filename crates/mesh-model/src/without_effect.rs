@@ -16,9 +16,9 @@ const TABLE: &[Row] = &[
     (Kind::VirtualService, "spec.http[].retries.retryRemoteLocalities", says_something),
     // As in Istio.
     (Kind::VirtualService, "spec.tcp[].match[].sourceSubnet", says_something),
-    // What comes in arrives by redirection, at every address of the workload.
-    (Kind::Sidecar, "spec.ingress[].captureMode", says_something),
-    (Kind::Sidecar, "spec.ingress[].bind", says_something),
+    // Sockets of the file system are not opened for applications, and our own proxy does not dial them.
+    (Kind::Sidecar, "spec.egress[].bind", is_unix),
+    (Kind::Sidecar, "spec.ingress[].defaultEndpoint", is_unix),
     // There is one network, and no traffic between applications is the mesh's TLS yet.
     (Kind::ServiceEntry, "spec.endpoints[].network", says_something),
     (Kind::ServiceEntry, "spec.endpoints[].serviceAccount", says_something),
@@ -123,4 +123,8 @@ fn says_something(value: &Value) -> bool {
         Value::Array(list) => !list.is_empty(),
         Value::Object(_) => true,
     }
+}
+
+fn is_unix(address: &Value) -> bool {
+    address.as_str().is_some_and(|address| address.starts_with("unix://"))
 }

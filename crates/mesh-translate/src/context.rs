@@ -1,6 +1,6 @@
 //! What every generator starts from.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use mesh_model::{
     config::{MeshConfig, OutboundPolicyMode, Subset},
@@ -18,7 +18,7 @@ use crate::{
 pub(crate) struct Context<'a> {
     pub(crate) view: &'a ProxyView,
     pub(crate) push: &'a PushContext,
-    pub(crate) scope: Scope,
+    pub(crate) scope: Arc<Scope>,
     /// Whether it sees services that are known once somebody asks for them; few proxies do.
     pub(crate) sees_dynamic: bool,
 }

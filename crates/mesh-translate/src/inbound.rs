@@ -1,8 +1,11 @@
 //! Ports of the workload itself, for the listener and the clusters that serve them.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
-use mesh_model::config::{ConnectionPool, DefaultEndpoint};
+use mesh_model::config::{CaptureMode, ConnectionPool, DefaultEndpoint, SidecarIngress};
 use mesh_types::Protocol;
 
 use crate::{context::Context, view::OwnPort};
@@ -20,6 +23,19 @@ pub(crate) struct InboundPort<'a> {
     pub(crate) endpoint: Option<DefaultEndpoint>,
     /// Limits that a Sidecar sets for this port.
     pub(crate) pool: Option<ConnectionPool>,
+    /// How calls arrive.
+    pub(crate) arrival: Arrival,
+}
+
+/// How calls arrive at a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// Redirected, whatever address was dialled.
+    Anywhere,
+    /// Redirected, if this address was dialled; at others the port is closed.
+    At(IpAddr),
+    /// At a socket of the proxy's own.
+    Opened(IpAddr),
 }
 
 /// Ports in ascending order. S8: a Sidecar that lists ports lists all of them; P1: of several services on one port the
@@ -39,21 +55,40 @@ pub(crate) fn ports<'a>(context: &Context<'a>) -> Vec<InboundPort<'a>> {
             owners,
             endpoint: None,
             pool: common.clone(),
+            arrival: Arrival::Anywhere,
         };
         return by_target.into_iter().map(port).collect();
     }
     let mut ports: BTreeMap<u16, InboundPort<'a>> = BTreeMap::new();
     for ingress in listed {
         let target = ingress.port.number;
+        let arrival = arrival(context, ingress);
+        // Where the proxy has taken the port at the workload's address the loopback address is left.
+        let own = || (matches!(arrival, Arrival::Opened(_))).then(|| (loopback(context), target).into());
         ports.entry(target).or_insert_with(|| InboundPort {
             target,
             protocol: ingress.port.protocol,
             owners: by_target.get(&target).cloned().unwrap_or_default(),
-            endpoint: ingress.default_endpoint.clone(),
+            endpoint: ingress.default_endpoint.clone().or_else(|| own().map(DefaultEndpoint::Loopback)),
             pool: ingress.connection_pool.clone().or_else(|| common.clone()),
+            arrival,
         });
     }
     ports.into_values().collect()
+}
+
+fn arrival(context: &Context<'_>, ingress: &SidecarIngress) -> Arrival {
+    let bind = ingress.bind.as_ref().and_then(|bind| bind.parse::<IpAddr>().ok());
+    let own = context.view.addresses.first().copied();
+    match (ingress.capture_mode, bind) {
+        (CaptureMode::None, bind) => bind.or(own).map_or(Arrival::Anywhere, Arrival::Opened),
+        (_, Some(bind)) if !bind.is_unspecified() => Arrival::At(bind),
+        _ => Arrival::Anywhere,
+    }
+}
+
+fn loopback(context: &Context<'_>) -> IpAddr {
+    if context.view.is_ipv6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() }
 }
 
 impl InboundPort<'_> {

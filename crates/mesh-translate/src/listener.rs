@@ -52,6 +52,7 @@ pub(crate) fn messages(view: &ProxyView, push: &PushContext) -> Vec<Listener> {
     let mut all = outbound::listeners(&context);
     all.push(outbound::virtual_outbound(&context));
     all.push(inbound::virtual_inbound(&context));
+    all.extend(inbound::opened(&context));
     all
 }
 
@@ -79,6 +80,11 @@ fn wait_for_first_bytes(context: &Context<'_>, listener: &mut Listener) {
 /// The wildcard address of the proxy's primary family.
 fn wildcard(context: &Context<'_>) -> &'static str {
     unspecified(context.view.addresses.first())
+}
+
+/// The loopback address of that family.
+fn loopback(context: &Context<'_>) -> &'static str {
+    if context.view.is_ipv6() { "::1" } else { "127.0.0.1" }
 }
 
 /// Does not open a port: connections come by way of a virtual listener.

@@ -65,10 +65,12 @@ impl Provenance {
         }
     }
 
-    /// Adds the object that decides, and the field in it.
+    /// Adds the object that decides, and the field in it. Of a derived object Istio's key names it, and ours what it
+    /// was derived from.
     pub(crate) fn decided_by(self, meta: &Meta, path: &str) -> Self {
+        let path = meta.derived.as_ref().map_or(path, |derived| &derived.path);
         self.istio("config", text(meta.config_path()))
-            .lateen("object", text(meta.object().to_string()))
+            .lateen("object", text(meta.user_object().to_string()))
             .lateen("path", text(path))
     }
 

@@ -3,6 +3,7 @@
 
 mod bridge;
 mod destination_rules;
+mod egress;
 mod envoy;
 mod fixture;
 mod gateways;

@@ -66,6 +66,21 @@ pub enum BadTold {
     Node(#[from] BadNode),
 }
 
+impl Told {
+    /// Everything that galley told pilot.
+    ///
+    /// # Errors
+    /// Pilot's answer cannot be read.
+    pub fn store(&self) -> Result<store::Store, BadTold> {
+        let mut records = store::Store::default();
+        for record in &self.records {
+            let body = Any { type_url: record.body_type.clone(), value: decode(&record.name, &record.body)? };
+            records.apply(store::read(&record.type_url, &record.name, Some(&body))?);
+        }
+        Ok(records)
+    }
+}
+
 /// The mesh as one proxy has it.
 #[derive(Debug)]
 pub struct World {
@@ -86,12 +101,7 @@ impl World {
     /// Pilot's answer cannot be read, or the proxy is not in it.
     pub fn of(told: &Told) -> Result<Self, BadTold> {
         let proxy = told.proxy.clone().ok_or(BadTold::NotConnected)?;
-        let mut records = store::Store::default();
-        for record in &told.records {
-            let body = Any { type_url: record.body_type.clone(), value: decode(&record.name, &record.body)? };
-            records.apply(store::read(&record.type_url, &record.name, Some(&body))?);
-        }
-        let push = PushContext::build(&records);
+        let push = PushContext::build(&told.store()?);
         let node = Any {
             type_url: "type.googleapis.com/envoy.config.core.v3.Node".to_owned(),
             value: decode("node", &proxy.node)?,

@@ -97,6 +97,12 @@ fn endpoints_are_told_by_address() {
             vec!["unix:///sds", "HEALTHY", "OK", "sds-grpc"],
         ]
     );
+    let port = |port: u16| json!({ "address": { "socket_address": { "address": "10.244.2.28", "port_value": port } } });
+    let ports =
+        json!({ "cluster_statuses": [{ "name": "a", "host_statuses": [port(15021), port(8443), port(8080)] }] });
+    let sorted = endpoints(&ports, &EndpointFilter::default());
+    let ports = lines(&sorted).into_iter().map(|row| row[0].clone());
+    assert!(ports.eq(["10.244.2.28:8080", "10.244.2.28:8443", "10.244.2.28:15021"]), "{sorted:?}");
     let sick = EndpointFilter { status: Some("unhealthy".to_owned()), ..EndpointFilter::default() };
     assert_eq!(endpoints(&answer, &sick).objects.len(), 1);
 }

@@ -147,6 +147,17 @@ pub struct Meta {
     pub labels: Labels,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
+    /// Set on objects that the mesh made from users' objects ([`crate::expand`]).
+    pub derived: Option<Derived>,
+}
+
+/// What a derived object was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Derived {
+    /// The user's object.
+    pub object: ObjectRef,
+    /// The field in it, such as `spec.listeners[0]`.
+    pub path: String,
 }
 
 impl Meta {
@@ -155,10 +166,14 @@ impl Meta {
         ObjectRef { kind: self.kind, namespace: Arc::clone(&self.namespace), name: Arc::clone(&self.name) }
     }
 
+    /// The object that a user wrote: its own name, or the one that it was derived from.
+    pub fn user_object(&self) -> ObjectRef {
+        self.derived.as_ref().map_or_else(|| self.object(), |derived| derived.object.clone())
+    }
+
     /// The order in which objects of a kind are asked: oldest first, then by name, then by namespace.
     pub fn age(&self, other: &Self) -> Ordering {
-        let key = |m: &Self| (m.created, Arc::clone(&m.name), Arc::clone(&m.namespace));
-        key(self).cmp(&key(other))
+        (self.created, &self.name, &self.namespace).cmp(&(other.created, &other.name, &other.namespace))
     }
 
     /// Istio's path of a configuration, as it stands in Envoy's `filter_metadata["istio"]["config"]`:

@@ -35,6 +35,7 @@ pub(super) fn meta(json: &Value) -> (Meta, Vec<Issue>) {
         uid: text("/metadata/uid").to_owned(),
         labels: Labels(texts(json, "/metadata/labels")),
         annotations: texts(json, "/metadata/annotations"),
+        derived: None,
     };
     let mut found = Vec::new();
     let mut say = |path: FieldPath, reason: String, way_out: &str| {
@@ -80,6 +81,7 @@ pub(super) fn mesh() -> Meta {
         uid: String::new(),
         labels: Labels::default(),
         annotations: BTreeMap::new(),
+        derived: None,
     }
 }
 

@@ -79,6 +79,7 @@ fn ingress(given: &api::IstioIngressListener, at: &At<'_>) -> Option<SidecarIngr
         at.field("bind").error("what comes in arrives at an address", "write an IP address, or leave it out");
     }
     let port = sidecar_port(wanted, false, &at.field("port"))?;
+    check_ingress(given, at);
     let http = given.connection_pool.as_ref().is_some_and(|p| p.http.is_some());
     if http && !port.protocol.is_http() {
         pool_at
@@ -92,6 +93,24 @@ fn ingress(given: &api::IstioIngressListener, at: &At<'_>) -> Option<SidecarIngr
         default_endpoint,
         connection_pool,
     })
+}
+
+/// What comes in arrives at the workload's addresses, redirected or not.
+fn check_ingress(given: &api::IstioIngressListener, at: &At<'_>) {
+    let opens = given.capture_mode == api::CaptureMode::None;
+    let Ok(bind) = given.bind.parse::<IpAddr>() else { return };
+    if bind.is_loopback() && !opens {
+        at.field("bind").error(
+            format!("nothing is redirected from {bind}"),
+            "leave it out, or set captureMode to NONE for callers of the same pod",
+        );
+    }
+    if opens && given.default_endpoint.is_empty() && (bind.is_loopback() || bind.is_unspecified()) {
+        at.field("defaultEndpoint").error(
+            format!("the proxy takes {bind}, where the application would listen"),
+            "say where the application listens instead, such as 127.0.0.1:8080",
+        );
+    }
 }
 
 fn sidecar_port(given: &api::SidecarPort, may_be_unix: bool, at: &At<'_>) -> Option<SidecarPort> {

@@ -9,15 +9,17 @@ use rustc_hash::FxHashMap;
 
 use super::PushContext;
 use crate::{
-    config::{Destination, GatewayRef, Meta, Object, ObjectRef, RouteAction, VirtualService},
+    config::{Destination, GatewayRef, Meta, Object, RouteAction, VirtualService},
+    expand::egress,
     issue::{FieldPath, Issue, Severity},
     registry::Service,
 };
 
 /// All of them, sorted, each once.
 pub(super) fn find(push: &PushContext) -> Vec<Issue> {
-    let mut found = Vec::new();
-    for (_, object) in push.routes.all() {
+    let mut found: Vec<Issue> = egress::plans(push.store()).into_iter().flat_map(|plan| plan.issues).collect();
+    // What is derived is reported on by the status of what it is derived from.
+    for (_, object) in push.routes.all().filter(|(_, object)| object.meta.derived.is_none()) {
         for (path, destination) in written_destinations(&object.spec) {
             check_destination(push, object, &path, destination, &mut found);
         }
@@ -45,7 +47,8 @@ pub(super) fn find(push: &PushContext) -> Vec<Issue> {
 }
 
 fn warn(meta: &Meta, path: &str, reason: String, way_out: String) -> Issue {
-    Issue { object: meta.object(), path: FieldPath::root(path), reason, way_out, severity: Severity::Warning }
+    let path = FieldPath::root(meta.derived.as_ref().map_or(path, |derived| &derived.path));
+    Issue { object: meta.user_object(), path, reason, way_out, severity: Severity::Warning }
 }
 
 fn written_destinations(spec: &VirtualService) -> Vec<(String, &Destination)> {
@@ -123,18 +126,21 @@ fn service_for<'a>(push: &'a PushContext, host: &Hostname) -> Option<&'a Arc<Ser
 
 /// V2: the first VirtualService in order owns a host of the mesh.
 fn duplicate_hosts(push: &PushContext, found: &mut Vec<Issue>) {
-    let mut owners: FxHashMap<&Hostname, ObjectRef> = FxHashMap::default();
+    let mut owners: FxHashMap<&Hostname, &Meta> = FxHashMap::default();
     // Only public ones are compared: they meet in every namespace.
     for object in push.routes.visible(&GatewayRef::Mesh, "") {
         for (i, host) in object.spec.hosts.iter().enumerate() {
             match owners.get(host) {
                 None => {
-                    owners.insert(host, object.meta.object());
+                    owners.insert(host, &object.meta);
                 }
-                Some(owner) if *owner != object.meta.object() => found.push(warn(
+                Some(owner) if owner.user_object() != object.meta.user_object() => found.push(warn(
                     &object.meta,
                     &format!("spec.hosts[{i}]"),
-                    format!("`{host}` already belongs to the older {owner}; sidecars ignore this one's routes for it"),
+                    format!(
+                        "`{host}` already belongs to the older {}; sidecars ignore this one's routes for it",
+                        owner.user_object()
+                    ),
                     "merge the routes into one VirtualService, or delegate to others from it".to_owned(),
                 )),
                 Some(_) => {}

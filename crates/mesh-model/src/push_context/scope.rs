@@ -1,6 +1,6 @@
 //! What one proxy sees: by `exportTo` of the objects, and by the Sidecar that applies to it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mesh_types::{Hostname, Labels};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -8,10 +8,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::PushContext;
 use crate::{
     config::{
-        Destination, EgressHost, EgressNamespace, GatewayRef, Object, OutboundPolicyMode, RouteAction, Sidecar,
-        SidecarEgress, VirtualService,
+        CaptureMode, Destination, EgressHost, EgressNamespace, GatewayRef, Object, ObjectRef, OutboundPolicyMode,
+        RouteAction, Sidecar, SidecarEgress, VirtualService,
     },
-    registry::Service,
+    registry::{Resolution, Service},
     store::Store,
 };
 
@@ -51,6 +51,11 @@ impl EgressListener {
     pub fn port(&self) -> Option<u16> {
         self.spec.as_ref().and_then(|spec| spec.port.as_ref()).map(|port| port.number)
     }
+
+    /// S11: whether applications dial the proxy itself. What it does not know has no other address to go to then.
+    pub fn is_dialled(&self) -> bool {
+        self.spec.as_ref().is_some_and(|spec| spec.capture_mode == CaptureMode::None)
+    }
 }
 
 /// Every Sidecar, by namespace, oldest first.
@@ -81,10 +86,48 @@ impl Sidecars {
     }
 }
 
+/// Scopes that were asked for. A scope follows from what is in its key and from the context that it stands in, so that
+/// this only saves work: all proxies that one Sidecar is for, or none, share a scope.
+#[derive(Debug, Default)]
+pub(super) struct Scopes(Mutex<FxHashMap<ScopeKey, Arc<Scope>>>);
+
+/// Whose scope, and the proxies' namespace.
+type ScopeKey = (Whose, Arc<str>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Whose {
+    /// Of sidecars, and the Sidecar that applies to them.
+    Sidecars(Option<ObjectRef>),
+    /// Of gateways.
+    Gateways,
+}
+
+impl Scopes {
+    pub(super) fn of_sidecar(&self, push: &PushContext, namespace: &str, labels: &Labels) -> Arc<Scope> {
+        let sidecar = push.sidecars.find(&push.mesh().root_namespace, namespace, labels);
+        let whose = Whose::Sidecars(sidecar.map(|sidecar| sidecar.meta.object()));
+        self.kept(whose, namespace, || Scope::build(push, namespace, sidecar.cloned()))
+    }
+
+    pub(super) fn of_gateway(&self, push: &PushContext, namespace: &str) -> Arc<Scope> {
+        self.kept(Whose::Gateways, namespace, || Scope::of_gateway(push, namespace))
+    }
+
+    fn kept(&self, whose: Whose, namespace: &str, make: impl FnOnce() -> Scope) -> Arc<Scope> {
+        let key = (whose, Arc::from(namespace));
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known().get(&key).cloned();
+        found.unwrap_or_else(|| {
+            // Made outside of the lock; what two make at a time is the same.
+            let made = Arc::new(make());
+            Arc::clone(known().entry(key).or_insert(made))
+        })
+    }
+}
+
 impl Scope {
-    pub(super) fn build(push: &PushContext, namespace: &str, labels: &Labels) -> Self {
+    fn build(push: &PushContext, namespace: &str, sidecar: Option<Arc<Object<Sidecar>>>) -> Self {
         let mesh = push.mesh();
-        let sidecar = push.sidecars.find(&mesh.root_namespace, namespace, labels).cloned();
         let exported: Vec<&Arc<Service>> = push.services().iter().filter(|s| exported(push, s, namespace)).collect();
         let routes: Vec<&Arc<Object<VirtualService>>> = push.routes.visible(&GatewayRef::Mesh, namespace).collect();
         let policy = sidecar.as_ref().and_then(|s| s.spec.outbound.as_ref());
@@ -114,7 +157,7 @@ impl Scope {
     }
 
     /// What gateways of a namespace see: Sidecars are not for them, and routes come by the Gateways that they serve.
-    pub(super) fn of_gateway(push: &PushContext, namespace: &str) -> Self {
+    fn of_gateway(push: &PushContext, namespace: &str) -> Self {
         let exported = push.services().iter().filter(|s| exported(push, s, namespace));
         let all = EgressListener { spec: None, services: first_of_each_host(exported), virtual_services: Vec::new() };
         let mut scope = Self {
@@ -223,8 +266,12 @@ fn import(
     EgressListener { spec: Some(spec.clone()), services, virtual_services: routes }
 }
 
-/// S6: a listener with a port imports services that have it; a service with a single port is mapped to it.
+/// S6: a listener with a port imports services that have it; a service with a single port is mapped to it. One that is
+/// dialled itself has no use for services whose callers say by the address where they want to go.
 fn fits(spec: &SidecarEgress, service: &Service) -> bool {
+    if spec.capture_mode == CaptureMode::None && service.resolution == Resolution::Passthrough {
+        return false;
+    }
     spec.port.as_ref().is_none_or(|port| service.port(port.number).is_some() || service.ports.len() == 1)
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     context::Context,
-    inbound::{self, InboundPort},
+    inbound::{self, Arrival, InboundPort},
     names,
     pb::{
         core::TrafficDirection,
@@ -36,11 +36,11 @@ pub(super) fn virtual_inbound(context: &Context<'_>) -> Listener {
     listener.filter_chains.push(chain_of("virtualInbound-blackhole", &itself, nowhere, None));
     listener.filter_chains.extend(catch_all(context));
     let mut opaque = Vec::new();
-    for own in inbound::ports(context) {
+    for own in inbound::ports(context).iter().filter(|own| !matches!(own.arrival, Arrival::Opened(_))) {
         if own.protocol.is_tcp() || own.protocol.is_tls() {
             opaque.push(own.target);
         }
-        listener.filter_chains.extend(chains_of(context, &own));
+        listener.filter_chains.extend(chains_of(context, own));
     }
     listener.listener_filters = vec![original_destination(), tls_inspector(), http_inspector()];
     // On ports of opaque bytes the server may speak first: nobody waits for the client's.
@@ -50,6 +50,27 @@ pub(super) fn virtual_inbound(context: &Context<'_>) -> Listener {
     wait_for_first_bytes(context, &mut listener);
     listener.access_log = access_log::no_route_log(context.mesh());
     listener
+}
+
+/// Ports that a Sidecar has the proxy open itself.
+pub(super) fn opened(context: &Context<'_>) -> Vec<Listener> {
+    let ports = inbound::ports(context);
+    let opened = ports.iter().filter_map(|own| match own.arrival {
+        Arrival::Opened(bind) => Some((own, bind)),
+        Arrival::Anywhere | Arrival::At(_) => None,
+    });
+    let listeners = opened.map(|(own, bind)| {
+        let name = format!("{bind}_{}", own.target);
+        let mut listener = listener_of(name, bind, own.target, TrafficDirection::Inbound);
+        listener.filter_chains = chains_of(context, own);
+        listener.access_log = access_log::no_route_log(context.mesh());
+        if own.protocol.is_http() || own.protocol == Protocol::Auto {
+            listener.listener_filters = vec![tls_inspector(), http_inspector()];
+            wait_for_first_bytes(context, &mut listener);
+        }
+        listener
+    });
+    listeners.collect()
 }
 
 /// A match by the first bytes alone.
@@ -77,7 +98,11 @@ fn chains_of(context: &Context<'_>, own: &InboundPort<'_>) -> Vec<FilterChain> {
     let name = format!("{}_{}", wildcard(context), own.target);
     let service = own.owners.first().and_then(|own| context.own_service(own));
     let metadata = service.map(|s| Provenance::of_service(s).metadata());
-    let here = |matching: Match| Match { port: Some(own.target), ..matching };
+    let here = |matching: Match| match own.arrival {
+        Arrival::Anywhere => Match { port: Some(own.target), ..matching },
+        Arrival::At(ip) => Match { port: Some(own.target), subnets: vec![ip.into()], ..matching },
+        Arrival::Opened(_) => matching,
+    };
     let bytes = |matching: Match| {
         let filter = chain::tcp(context, &names::inbound(own.target), Passing::default());
         chain_of(&name, &here(matching), filter, metadata.clone())

@@ -21,20 +21,27 @@ use crate::{
     route::destination_cluster,
 };
 
-/// The chains of a service's port; `wildcard` when they share their address with other services.
+/// Who else has the address that a service is dialled at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    /// Nobody.
+    Own,
+    /// It is one address for several services (`bind` of a Sidecar).
+    Shared,
+    /// It is any address.
+    Any,
+}
+
+/// The chains of a service's port.
 pub(super) fn chains(
     context: &Context<'_>,
     service: &Service,
     port: &Port,
     protocol: Protocol,
-    wildcard: bool,
+    address: Address,
 ) -> Vec<L4Chain> {
-    let ranges: Vec<IpNet> = if wildcard { service.addresses.clone() } else { Vec::new() };
-    if protocol.is_tls() {
-        tls(context, service, port, wildcard, &ranges)
-    } else {
-        tcp(context, service, port, &ranges)
-    }
+    let ranges: Vec<IpNet> = if address == Address::Any { service.addresses.clone() } else { Vec::new() };
+    if protocol.is_tls() { tls(context, service, port, address, &ranges) } else { tcp(context, service, port, &ranges) }
 }
 
 /// VirtualServices that name the service, in order.
@@ -156,13 +163,13 @@ pub(super) fn tcp_routes<'a>(
 }
 
 /// Without a route that fits, the service itself.
-fn tls(context: &Context<'_>, service: &Service, port: &Port, wildcard: bool, ranges: &[IpNet]) -> Vec<L4Chain> {
+fn tls(context: &Context<'_>, service: &Service, port: &Port, address: Address, ranges: &[IpNet]) -> Vec<L4Chain> {
     let passing = passing(context, service, port);
     let place = Place { gateway: &GatewayRef::Mesh, port: port.number, ranges, passing: Some(passing) };
     let mut found = tls_routes(context, &place, routes_of(context, service));
     if found.is_empty() {
         // An address of its own needs no name, unless that says where to go; on a shared one it tells services apart.
-        let named = (wildcard || dynamic::is_dynamic(service)) && service.host.as_str() != "*";
+        let named = (address != Address::Own || dynamic::is_dynamic(service)) && service.host.as_str() != "*";
         let server_names = if named { vec![service.host.to_string()] } else { Vec::new() };
         let matching = Match { server_names, subnets: ranges.to_vec(), ..Match::default() };
         found.push(own(context, service, port, matching, passing));

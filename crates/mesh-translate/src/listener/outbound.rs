@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use mesh_model::{
-    config::CaptureMode,
     push_context::EgressListener,
     registry::{Health, Port, Resolution, Service},
 };
@@ -12,7 +11,8 @@ use mesh_types::Protocol;
 use super::{
     access_log, chain,
     chain::Match,
-    l4, listener_of,
+    l4::{self, Address},
+    listener_of, loopback,
     table::{L4Chain, Offer, Table},
     wildcard,
 };
@@ -44,7 +44,7 @@ pub(super) fn virtual_outbound(context: &Context<'_>) -> Listener {
 pub(super) fn listeners(context: &Context<'_>) -> Vec<Listener> {
     let mut table = Table::default();
     let owned: Vec<u16> = context.scope.listeners.iter().filter_map(EgressListener::port).collect();
-    for listener in &context.scope.listeners {
+    for listener in context.scope.listeners.iter().filter(|listener| !is_unix(listener)) {
         for service in &listener.services {
             if matches!(service.resolution, Resolution::Alias(_)) {
                 continue;
@@ -53,10 +53,10 @@ pub(super) fn listeners(context: &Context<'_>) -> Vec<Listener> {
                 match listener.port() {
                     // S6: a listener with a port takes that port of each service; a single port is mapped to it.
                     Some(number) if port.number == number || service.ports.len() == 1 => {
-                        offer(context, &mut table, Some(listener), service, port, number);
+                        offer(context, &mut table, listener, service, port, number);
                     }
                     None if !owned.contains(&port.number) => {
-                        offer(context, &mut table, None, service, port, port.number);
+                        offer(context, &mut table, listener, service, port, port.number);
                     }
                     _ => {}
                 }
@@ -66,19 +66,24 @@ pub(super) fn listeners(context: &Context<'_>) -> Vec<Listener> {
     table.finish(context)
 }
 
+/// Nobody opens unix sockets for applications yet: `mesh_model` says so of the field.
+fn is_unix(listener: &EgressListener) -> bool {
+    listener.spec.as_ref().and_then(|spec| spec.bind.as_ref()).is_some_and(|bind| bind.starts_with("unix://"))
+}
+
 fn offer(
     context: &Context<'_>,
     table: &mut Table,
-    listener: Option<&EgressListener>,
+    listener: &EgressListener,
     service: &Arc<Service>,
     port: &Port,
     number: u16,
 ) {
-    let spec = listener.and_then(|l| l.spec.as_ref());
+    let spec = listener.spec.as_ref();
     let protocol = spec.and_then(|s| s.port.as_ref()).map_or(port.protocol, |p| p.protocol);
     let wild = wildcard(context).to_owned();
-    let fixed = spec.and_then(|s| s.bind.clone());
-    let binds_port = spec.is_some_and(|s| s.capture_mode == CaptureMode::None);
+    let binds_port = listener.is_dialled();
+    let fixed = spec.and_then(|s| s.bind.clone()).or_else(|| binds_port.then(|| loopback(context).to_owned()));
     let offer = |bind: &str, chains: Vec<L4Chain>, alone: bool| {
         let route_table = match protocol {
             Protocol::Auto if bind != wild && fixed.is_none() => Some(names::service_table(service, number)),
@@ -98,8 +103,13 @@ fn offer(
         None => addresses(context, service, port),
     };
     for bind in binds {
-        let chains = l4::chains(context, service, port, protocol, bind == wild);
-        let alone = bind != wild;
+        let address = match (bind == wild, &fixed) {
+            (true, _) => Address::Any,
+            (false, Some(_)) => Address::Shared,
+            (false, None) => Address::Own,
+        };
+        let chains = l4::chains(context, service, port, protocol, address);
+        let alone = address == Address::Own;
         table.add(&bind, number, offer(&bind, chains, alone));
     }
 }

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     context::Context,
+    names,
     pb::{
         core::{Metadata, TrafficDirection},
         http_inspector::HttpInspector,
@@ -115,8 +116,12 @@ fn build(context: &Context<'_>, bind: &str, port: u16, offer: Offer) -> Listener
     if listener.filter_chains.is_empty() {
         listener.filter_chains.extend(rest.map(|c| chain_of("", &c.matching, c.filter, c.metadata)));
     } else {
-        let (filter, metadata) =
-            rest.map_or_else(|| (chain::unknown(context).into(), None), |c| (c.filter, c.metadata));
+        // Whoever was dialled itself would only dial itself.
+        let unknown = || match offer.binds {
+            true => chain::tcp(context, names::BLACK_HOLE, chain::Passing::default()),
+            false => chain::unknown(context),
+        };
+        let (filter, metadata) = rest.map_or_else(|| (unknown().into(), None), |c| (c.filter, c.metadata));
         listener.default_filter_chain = Some(chain_of("PassthroughFilterChain", &Match::default(), filter, metadata));
     }
     if sniffs || by_name {

@@ -95,7 +95,11 @@ fn route(
 
 fn describe(object: &Object<VirtualService>, http: &HttpRoute) -> pb::core::Metadata {
     let origin = &http.origin;
-    Provenance::object(&object.meta, &origin.path()).lateen("object", text(origin.object.to_string())).metadata()
+    let by = Provenance::object(&object.meta, &origin.path());
+    // Of a merged rule, the object that it was written in.
+    let merged = origin.object != object.meta.object();
+    if merged { by.lateen("object", text(origin.object.to_string())).lateen("path", text(origin.path())) } else { by }
+        .metadata()
 }
 
 /// The span's name: the destination where there is one, else the VirtualService.

@@ -4,7 +4,8 @@ use std::{collections::HashSet, sync::Arc};
 
 use mesh_model::{
     config::{GatewayRef, Object, VirtualService},
-    registry::Service,
+    push_context::EgressListener,
+    registry::{Port, Service},
 };
 use mesh_types::{Hostname, Protocol};
 use rustc_hash::FxHashMap;
@@ -31,7 +32,8 @@ pub(super) fn build(context: &Context<'_>, table: &RouteTable) -> Vec<VirtualHos
     match table {
         RouteTable::Port(port) => {
             let mut hosts = of_port(context, *port, None);
-            hosts.push(rest(context));
+            let dialled = context.scope.listener_of(*port).is_some_and(EgressListener::is_dialled);
+            hosts.push(rest(context, context.allows_any() && !dialled));
             hosts
         }
         RouteTable::Service(host, port) => {
@@ -47,7 +49,8 @@ pub(super) fn build(context: &Context<'_>, table: &RouteTable) -> Vec<VirtualHos
 /// Virtual hosts of all services with a port, or of one of them.
 fn of_port(context: &Context<'_>, port: u16, only: Option<&Hostname>) -> Vec<VirtualHost> {
     let Some(listener) = context.scope.listener_of(port) else { return Vec::new() };
-    let wanted = |s: &&Arc<Service>| only.is_none_or(|host| s.host == *host) && speaks_http(s, port);
+    let speaks_http = |s: &Service| served(listener, s, port).is_some_and(|p| can_be_http(p.protocol));
+    let wanted = |s: &&Arc<Service>| only.is_none_or(|host| s.host == *host) && speaks_http(s);
     let services: Vec<&Arc<Service>> = listener.services.iter().filter(wanted).collect();
     let owners = owners(&listener.virtual_services, &services);
     let mut names = Names::default();
@@ -76,15 +79,22 @@ fn of_port(context: &Context<'_>, port: u16, only: Option<&Hostname>) -> Vec<Vir
         }
     }
     for service in services {
-        let routes = vec![default_route(context, service, port)];
+        let number = served(listener, service, port).map_or(port, |p| p.number);
+        let routes = vec![default_route(context, service, number)];
         let from = Provenance::of_service(service);
         hosts.extend(names.host(service.host.as_str(), port, domains(context, service), routes, from));
     }
     hosts
 }
 
-fn speaks_http(service: &Service, port: u16) -> bool {
-    service.port(port).is_some_and(|p| p.protocol.is_http() || p.protocol == Protocol::Auto)
+fn can_be_http(protocol: Protocol) -> bool {
+    protocol.is_http() || protocol == Protocol::Auto
+}
+
+/// S6: the port of a service that is called at a port; the only one, where a listener owns that.
+fn served<'a>(listener: &EgressListener, service: &'a Service, port: u16) -> Option<&'a Port> {
+    let only = || service.ports.first().filter(|_| listener.port() == Some(port) && service.ports.len() == 1);
+    service.port(port).or_else(only)
 }
 
 /// V2: for each service the VirtualService with the most specific host; of several with the same, the first.
@@ -190,8 +200,8 @@ fn default_route(context: &Context<'_>, service: &Service, port: u16) -> Route {
 
 /// Hosts that nobody knows.
 #[expect(deprecated, reason = "`max_grpc_timeout` is what Istio 1.25 writes")]
-fn rest(context: &Context<'_>) -> VirtualHost {
-    let (name, action) = if context.allows_any() {
+fn rest(context: &Context<'_>, may_leave: bool) -> VirtualHost {
+    let (name, action) = if may_leave {
         let route = RouteAction {
             cluster_specifier: Some(ClusterSpecifier::Cluster(unknown_cluster(context))),
             timeout: Some(ZERO),

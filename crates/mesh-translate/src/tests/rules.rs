@@ -12,8 +12,9 @@
 //!   - {call: GET http://reviews:9080/a, headers: {end-user: jason}, cluster: outbound|9080|v2|reviews.default}
 //! ```
 //!
-//! A call comes `from` a pod (ratings, if it does not say) or goes `into` one (of a gateway, to its Service's port); `at` is the address that is dialled where
-//! the URL's host has none in this mesh. Verbs `TLS` and `TCP` open connections of bytes. All other keys are facts
+//! A call comes `from` a pod (ratings, if it does not say) or goes `into` one (of a gateway, to its Service's port); `at` is
+//! the address that is dialled where the URL's host has none in this mesh, `on` the listener whose socket is dialled. Verbs
+//! `TLS` and `TCP` open connections of bytes. All other keys are facts
 //! ([`FACTS`]) of the decision; what is not named is not compared, but for `answer`, which is `none` then.
 //! `.svc.cluster.local` is left out of names. `refused` quotes the webhook, `nacks` our proxy, `issues` the status.
 
@@ -27,7 +28,7 @@ use serde_json::Value;
 use self::decide::{FACTS, Proxy};
 use super::fixture::Mesh;
 
-const TABLES: [(&str, &str); 10] = [
+const TABLES: [(&str, &str); 11] = [
     ("matches", include_str!("rules/matches.yaml")),
     ("virtual_services", include_str!("rules/virtual_services.yaml")),
     ("actions", include_str!("rules/actions.yaml")),
@@ -38,6 +39,7 @@ const TABLES: [(&str, &str); 10] = [
     ("protocols", include_str!("rules/protocols.yaml")),
     ("validation", include_str!("rules/validation.yaml")),
     ("gateways", include_str!("rules/gateways.yaml")),
+    ("egress", include_str!("rules/egress.yaml")),
 ];
 
 #[derive(Deserialize)]
@@ -64,6 +66,7 @@ pub(super) struct Call {
     pub(super) from: String,
     pub(super) into: Option<String>,
     pub(super) at: Option<SocketAddr>,
+    pub(super) on: Option<String>,
     #[serde(default)]
     pub(super) headers: BTreeMap<String, String>,
     #[serde(flatten)]
@@ -78,7 +81,7 @@ impl Rule {
     /// What is not as it should be.
     fn failures(&self, table: &str) -> Vec<String> {
         let given = match table {
-            "gateways" => format!("{}\n---\n{}", include_str!("rules/gateway_pods.yaml"), self.given),
+            "gateways" | "egress" => format!("{}\n---\n{}", include_str!("rules/gateway_pods.yaml"), self.given),
             _ => self.given.clone(),
         };
         let mesh = match Mesh::try_bookinfo(&given) {

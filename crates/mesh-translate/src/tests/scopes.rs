@@ -1,5 +1,12 @@
 //! What proxies see: `exportTo` and Sidecars.
 
+use std::sync::Arc;
+
+use mesh_model::{
+    parse::{ParseContext, parse_mesh},
+    store::{Change, ChangeSet, Record},
+};
+
 use super::{fixture::Mesh, text};
 
 /// Hosts of the outbound clusters of a proxy, sorted.
@@ -133,4 +140,33 @@ fn s8_a_sidecar_that_lists_ports_lists_all() {
     );
     let listeners = text::listeners(&crate::listeners(&view, &mesh.push));
     assert!(listeners.contains("port 7000 → tcp inbound|7000||   (0.0.0.0_7000)"), "{listeners}");
+}
+
+#[test]
+fn proxies_share_what_they_see_until_it_changes() {
+    let chosen = sidecar("default", "d", "{workloadSelector: {labels: {app: ratings}}, egress: [{hosts: ['./*']}]}");
+    let mesh = Mesh::bookinfo(&chosen);
+    let scope = |push: &mesh_model::push_context::PushContext, pod: &str| {
+        let workload = push.workload(pod).unwrap();
+        push.scope(&workload.namespace, &workload.labels)
+    };
+    let [details, reviews, ratings] =
+        ["default/details-v1", "default/reviews-v1", "default/ratings-v1"].map(|pod| scope(&mesh.push, pod));
+    assert!(Arc::ptr_eq(&details, &reviews) && !Arc::ptr_eq(&details, &ratings));
+    assert!(!Arc::ptr_eq(&details, &scope(&mesh.push, "data/mongo")));
+
+    let nothing = mesh.push.next(&mesh.store, &ChangeSet::default());
+    assert!(Arc::ptr_eq(&details, &scope(&nothing, "default/details-v1")));
+
+    let (mut store, mut changes) = (mesh.store.clone(), ChangeSet::default());
+    let strict = serde_json::json!({ "outboundTrafficPolicy": { "mode": "REGISTRY_ONLY" } });
+    let strict = parse_mesh(&strict, &ParseContext::default()).unwrap().config;
+    store.apply_noting(Change::put("istio", Record::Mesh(Box::new(strict))), &mut changes);
+    let next = mesh.push.next(&store, &changes);
+    for (push, vhost) in [(&mesh.push, "allow_any"), (&next, "block_all")] {
+        let routes = text::routes(&crate::routes(&mesh.view("default/details-v1"), push, &["9080"]));
+        assert!(routes.contains(vhost), "{routes}");
+    }
+    let last = text::listeners(&crate::listeners(&mesh.view("default/details-v1"), &next));
+    assert!(last.contains("BlackHoleCluster") && !last.contains("→ tcp PassthroughCluster"), "{last}");
 }

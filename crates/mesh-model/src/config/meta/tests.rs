@@ -20,6 +20,7 @@ fn meta(name: &str, created: i64) -> Meta {
         uid: String::new(),
         labels: Labels::default(),
         annotations: Default::default(),
+        derived: None,
     }
 }
 

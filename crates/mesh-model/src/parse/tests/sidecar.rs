@@ -42,6 +42,12 @@ fn bad_sidecars() {
                 "spec.ingress[0].tls",
                 "does not end TLS",
             ),
+            ("{ingress: [{port: {number: 80}, bind: 127.0.0.1}]}", "spec.ingress[0].bind", "nothing is redirected"),
+            (
+                "{ingress: [{port: {number: 80}, bind: 0.0.0.0, captureMode: NONE}]}",
+                "spec.ingress[0].defaultEndpoint",
+                "the proxy takes 0.0.0.0",
+            ),
             ("{egress: [{}]}", "spec.egress[0].hosts", "reaches no host"),
             ("{egress: [{hosts: [a.b]}]}", "spec.egress[0].hosts[0]", "names no namespace"),
             ("{egress: [{hosts: [./*]}, {port: {number: 80}, hosts: [./*]}]}", "spec.egress[0]", "without a port"),

@@ -147,9 +147,10 @@ impl Proxy {
             (false, Some(_)) => "virtualInbound".to_owned(),
             (false, None) => "virtualOutbound".to_owned(),
         };
-        let Some(bound) = self.snapshot.listener(&bound) else {
+        let Some(bound) = self.snapshot.listener(call.on.as_ref().unwrap_or(&bound)) else {
             return Decided::from([("answer", "refused".to_owned())]);
         };
+        assert!(bound.binds, "{} has no socket", bound.name);
         let listener = self.snapshot.listener_for(bound, destination);
         let inspection = listener.inspection(destination.port());
         let waits = match (inspection.tls, inspection.http) {
