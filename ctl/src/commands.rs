@@ -40,6 +40,9 @@ pub enum Command {
     /// Print what would be installed
     #[command(subcommand)]
     Manifest(ManifestCommand),
+    /// Print definitions of kinds as YAML
+    #[command(subcommand)]
+    Crds(CrdsCommand),
     /// Add the proxy to the pods of a file
     KubeInject(InjectArgs),
     /// How far each proxy has followed its pilot
@@ -62,6 +65,15 @@ pub enum Command {
 pub enum ManifestCommand {
     /// Print the objects as YAML
     Generate(OptionArgs),
+}
+
+/// Verbs of `crds`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum CrdsCommand {
+    /// Istio's kinds, which `install` brings
+    Istio,
+    /// The kinds of the Kubernetes Gateway API, which belong to the cluster and are not installed with the mesh
+    GatewayApi,
 }
 
 /// What is to be installed.
@@ -136,6 +148,8 @@ impl Cli {
             Command::Install(arguments) => install_mesh(&place, &arguments, out).await,
             Command::Uninstall(arguments) => uninstall_mesh(&place, &arguments, out).await,
             Command::Manifest(ManifestCommand::Generate(arguments)) => generate(&arguments, out),
+            Command::Crds(CrdsCommand::Istio) => print(&istio_api::all_crds(), out),
+            Command::Crds(CrdsCommand::GatewayApi) => print(&istio_api::gateway_api_crds(), out),
             Command::KubeInject(arguments) => kube_inject(&place, &arguments, out).await,
             Command::ProxyStatus(arguments) => inspect::status(&place, &arguments, out).await,
             Command::ProxyConfig(command) => command.run(&place, out).await,
@@ -208,8 +222,12 @@ fn generate(arguments: &OptionArgs, out: &mut impl Write) -> Result<()> {
     for note in &options.notes {
         writeln!(io::stderr(), "! {note}")?;
     }
-    for object in manifests::all(&options)? {
-        writeln!(out, "---\n{}", documents::yaml(&object)?.trim_end())?;
+    print(&manifests::all(&options)?, out)
+}
+
+fn print(objects: &[Value], out: &mut impl Write) -> Result<()> {
+    for object in objects {
+        writeln!(out, "---\n{}", documents::yaml(object)?.trim_end())?;
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ pub(crate) struct Room {
 /// What no pure room (layer 2 and below) names among its direct dependencies: runtimes and transports.
 const IMPURE: &[&str] = &["axum", "hyper", "hyper-util", "kube", "reqwest", "tokio", "tokio-util", "tonic"];
 
-/// Kubernetes clients: they end at galley, deployer, ca and ctl.
+/// Kubernetes clients: they end at galley, ca and ctl.
 const KUBE: &[&str] = &["kube", "kube-client", "kube-core", "kube-runtime"];
 
 const fn room(name: &'static str, layer: u8, may: &'static [&'static str]) -> Room {
@@ -49,6 +49,7 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     room("mesh-pki", 2, &["mesh-types"]),
     room("injector", 2, &["mesh-types", "istio-api"]),
+    room("deployer", 2, &["istio-api"]),
     Room { never: &["kube", "mesh-model", "mesh-snapshot"], ..room("mesh-xds", 3, &["mesh-types", "mesh-proto", "mesh-tls"]) },
     Room { never: KUBE, ..room("mesh-tls", 3, &["mesh-types", "mesh-pki"]) },
     Room { never: &["mesh-model", "mesh-xds"], ..room("mesh-kube", 3, &["mesh-types", "istio-api", "mesh-pki", "mesh-tls"]) },
@@ -57,11 +58,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("mesh-testkit", 3, &["mesh-types", "istio-api", "mesh-proto", "mesh-model", "mesh-translate", "mesh-snapshot", "mesh-pki"]),
     Room {
         never: &["mesh-translate", "mesh-snapshot"],
-        ..room("galley", 4, &["mesh-types", "istio-api", "mesh-proto", "mesh-model", "injector", "mesh-pki", "mesh-xds", "mesh-tls", "mesh-identity", "mesh-kube", "mesh-bootstrap"])
-    },
-    Room {
-        never: &["mesh-snapshot", "mesh-xds"],
-        ..room("deployer", 4, &["mesh-types", "istio-api", "mesh-model", "mesh-pki", "mesh-tls", "mesh-kube", "mesh-bootstrap"])
+        ..room("galley", 4, &["mesh-types", "istio-api", "mesh-proto", "mesh-model", "injector", "deployer", "mesh-pki", "mesh-xds", "mesh-tls", "mesh-identity", "mesh-kube", "mesh-bootstrap"])
     },
     Room {
         tests_may: &["mesh-snapshot"],

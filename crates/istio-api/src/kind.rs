@@ -5,7 +5,10 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::shape::{Shape, Shaped, shaped};
+use crate::{
+    gateway_api,
+    shape::{Shape, Shaped, shaped},
+};
 
 mod table;
 
@@ -31,7 +34,7 @@ pub trait Kind: Shaped + Serialize + Clone + Debug + Default + PartialEq + Send 
     const CATEGORIES: &'static [&'static str] = Self::INFO.categories;
 }
 
-/// What Kubernetes must know of a kind besides its fields. Every kind lives in a namespace and has a status.
+/// What Kubernetes must know of a kind besides its fields.
 #[derive(Clone, Copy, Debug)]
 pub struct KindInfo {
     /// The API group.
@@ -54,6 +57,12 @@ pub struct KindInfo {
     pub spec_required: bool,
     /// The shape of its `spec`.
     pub shape: fn() -> &'static Shape,
+    /// The shape of its `status`; absent for kinds without one.
+    pub status: Option<fn() -> &'static Shape>,
+    /// Whether its objects lie in namespaces.
+    pub namespaced: bool,
+    /// Annotations that its definition must carry.
+    pub annotations: &'static [(&'static str, &'static str)],
 }
 
 /// A version of a kind.
@@ -77,6 +86,8 @@ pub struct Column {
     pub json_path: &'static str,
     /// What it means.
     pub description: &'static str,
+    /// 0: always shown; 1: with `-o wide`.
+    pub priority: u8,
 }
 
 impl KindInfo {
@@ -105,7 +116,7 @@ impl KindInfo {
     }
 }
 
-/// Every kind of Istio's.
+/// Every kind: Istio's, then those of the Gateway API.
 pub const KINDS: &[KindInfo] = table::KINDS;
 
 /// The kind of an object, by its `apiVersion` and `kind`.
@@ -150,6 +161,12 @@ kinds! {
     crate::WasmPlugin => WASM_PLUGIN,
     crate::WorkloadEntry => WORKLOAD_ENTRY,
     crate::WorkloadGroup => WORKLOAD_GROUP,
+    gateway_api::GatewayClass => GATEWAY_CLASS,
+    gateway_api::Gateway => KUBERNETES_GATEWAY,
+    gateway_api::HttpRoute => HTTP_ROUTE,
+    gateway_api::GrpcRoute => GRPC_ROUTE,
+    gateway_api::TlsRoute => TLS_ROUTE,
+    gateway_api::ReferenceGrant => REFERENCE_GRANT,
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Istio's kinds exactly as users write them.
+//! Istio's kinds, and those of the Kubernetes Gateway API ([`gateway_api`]), exactly as users write them.
 //!
 //! Plain data: each kind is a struct that reads and writes Istio's JSON, and from which its schema is derived. There is
 //! no opinion here about what a setting means or whether two settings go together; `mesh-model` parses these into the
@@ -27,6 +27,7 @@ pub mod destination_rule;
 mod duration;
 pub mod envoy_filter;
 pub mod gateway;
+pub mod gateway_api;
 mod kind;
 pub mod mesh;
 pub mod object;
@@ -44,7 +45,7 @@ pub mod workload_entry;
 pub mod workload_group;
 
 pub use authorization_policy::AuthorizationPolicy;
-pub use crd::{all_crds, crd, definition};
+pub use crd::{all_crds, crd, definition, gateway_api_crds};
 pub use destination_rule::DestinationRule;
 pub use duration::{BadDuration, Duration};
 pub use envoy_filter::EnvoyFilter;

@@ -41,9 +41,16 @@ impl Condition {
 /// The conditions that a status should have, or none when it has them. Conditions of others stay.
 pub fn merged(status: Option<&Value>, wanted: &[Condition], now: Timestamp) -> Option<Vec<Value>> {
     let present: &[Value] = status.and_then(|s| s["conditions"].as_array()).map_or(&[], Vec::as_slice);
+    let conditions = conditions(present, wanted, now);
+    (conditions != present).then_some(conditions)
+}
+
+/// The conditions that should stand in a list; the list itself when it has them. Conditions of others stay, and one that
+/// keeps its status keeps its time.
+pub fn conditions(present: &[Value], wanted: &[Condition], now: Timestamp) -> Vec<Value> {
     let find = |kind: &str| present.iter().find(|condition| condition["type"] == kind);
     if wanted.iter().all(|condition| find(condition.kind).is_some_and(|present| condition.holds_in(present))) {
-        return None;
+        return present.to_vec();
     }
     let others = present.iter().filter(|p| wanted.iter().all(|w| p["type"] != w.kind)).cloned();
     // Whole seconds: that is all that Kubernetes' `Time` keeps.
@@ -60,7 +67,7 @@ pub fn merged(status: Option<&Value>, wanted: &[Condition], now: Timestamp) -> O
             "lastTransitionTime": since.unwrap_or(&now),
         })
     });
-    Some(others.chain(ours).collect())
+    others.chain(ours).collect()
 }
 
 /// Writes fields of a status, if the object still is the one that was read.

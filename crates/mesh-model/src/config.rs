@@ -22,6 +22,8 @@ mod workload;
 
 use std::sync::Arc;
 
+use istio_api::gateway_api as api;
+
 pub use common::{
     BadPattern, BadPercent, Destination, ExportScope, ExportTo, Pattern, Percent, PortNumber, StringMatch,
     WeightedDestination,
@@ -63,7 +65,8 @@ pub struct Object<T> {
     pub spec: T,
 }
 
-/// Any object of the mesh's configuration.
+/// Any object of the mesh's configuration. Kinds of the Gateway API stand as they are written: [`crate::expand`] makes the
+/// mesh's own nouns of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Config {
     /// `networking.istio.io` VirtualService.
@@ -86,6 +89,18 @@ pub enum Config {
     PeerAuthentication(Arc<Object<PeerAuthentication>>),
     /// `telemetry.istio.io` Telemetry.
     Telemetry(Arc<Object<Telemetry>>),
+    /// `gateway.networking.k8s.io` GatewayClass.
+    GatewayClass(Arc<Object<api::GatewayClass>>),
+    /// `gateway.networking.k8s.io` Gateway.
+    KubernetesGateway(Arc<Object<api::Gateway>>),
+    /// `gateway.networking.k8s.io` HTTPRoute.
+    HttpRoute(Arc<Object<api::HttpRoute>>),
+    /// `gateway.networking.k8s.io` GRPCRoute.
+    GrpcRoute(Arc<Object<api::GrpcRoute>>),
+    /// `gateway.networking.k8s.io` TLSRoute.
+    TlsRoute(Arc<Object<api::TlsRoute>>),
+    /// `gateway.networking.k8s.io` ReferenceGrant.
+    ReferenceGrant(Arc<Object<api::ReferenceGrant>>),
     /// Accepted, and known to do nothing here: EnvoyFilter and WasmPlugin.
     Inert(Arc<Meta>),
 }
@@ -104,6 +119,12 @@ impl Config {
             Self::ProxyConfig(o) => &o.meta,
             Self::PeerAuthentication(o) => &o.meta,
             Self::Telemetry(o) => &o.meta,
+            Self::GatewayClass(o) => &o.meta,
+            Self::KubernetesGateway(o) => &o.meta,
+            Self::HttpRoute(o) => &o.meta,
+            Self::GrpcRoute(o) => &o.meta,
+            Self::TlsRoute(o) => &o.meta,
+            Self::ReferenceGrant(o) => &o.meta,
             Self::Inert(meta) => meta,
         }
     }

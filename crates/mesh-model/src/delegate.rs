@@ -197,6 +197,7 @@ fn merge_match(root: &HttpMatch, own: &HttpMatch) -> HttpMatch {
         query_params: fields(&root.query_params, &own.query_params),
         claims: root.claims.iter().chain(&own.claims).cloned().collect(),
         ignore_uri_case: own.ignore_uri_case,
+        by_segment: if own.uri.is_some() { own.by_segment } else { root.by_segment },
         port: own.port.or(root.port),
         source: SourceMatch {
             labels,

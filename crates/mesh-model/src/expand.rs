@@ -10,6 +10,7 @@
 
 pub mod addresses;
 pub mod egress;
+pub mod gateway_api;
 
 use crate::{
     config::Config,
@@ -20,7 +21,7 @@ use crate::{
 type Step = fn(&Store) -> Vec<Change>;
 
 /// In their order.
-const STEPS: &[Step] = &[addresses::step, egress::step];
+const STEPS: &[Step] = &[addresses::step, gateway_api::additions, egress::step];
 
 /// A store with everything that follows from what is in it.
 #[must_use]
@@ -43,7 +44,8 @@ pub fn next(before: &Store, store: &Store, changes: &ChangeSet) -> Store {
     Store { configs: before.configs.clone(), ..store.clone() }
 }
 
-/// Whether steps read such records. Endpoints and workloads change all the time, and nothing follows from them.
+/// Whether steps read such records, or give such. Endpoints and workloads change all the time, and nothing follows from
+/// them.
 fn concerns(kind: RecordKind) -> bool {
     !matches!(kind, RecordKind::Endpoints | RecordKind::Workload)
 }

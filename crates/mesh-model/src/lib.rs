@@ -9,7 +9,7 @@
 //! and what runs and what is configured, together:
 //!
 //! ```text
-//!   records and objects ──read──► store::Store ──build──► push_context::PushContext: services, endpoints, routes, rules
+//!   records and objects ──read──► store::Store ──expand, build──► push_context::PushContext: services, endpoints, routes, rules
 //! ```
 //!
 //! What it is not: it holds no opinion about listeners or clusters (mesh-translate does), and it writes no status.

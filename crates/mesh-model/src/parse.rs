@@ -13,6 +13,7 @@
 mod at;
 mod destination_rule;
 mod gateway;
+mod gateway_api;
 mod headers;
 mod http_action;
 mod http_match;
@@ -138,6 +139,14 @@ fn of_kind(desk: &Desk<'_>, spec: &Value, status: &Value) -> Option<Config> {
             policies::refused(at);
             None
         }
+        Kind::GatewayClass => Some(Config::GatewayClass(object(meta, shape::read(spec, at)?))),
+        Kind::KubernetesGateway => {
+            Some(Config::KubernetesGateway(object(meta, gateway_api::gateway(shape::read(spec, at)?, at))))
+        }
+        Kind::HttpRoute => Some(Config::HttpRoute(object(meta, gateway_api::http_route(shape::read(spec, at)?, at)))),
+        Kind::GrpcRoute => Some(Config::GrpcRoute(object(meta, gateway_api::grpc_route(shape::read(spec, at)?, at)))),
+        Kind::TlsRoute => Some(Config::TlsRoute(object(meta, shape::read(spec, at)?))),
+        Kind::ReferenceGrant => Some(Config::ReferenceGrant(object(meta, shape::read(spec, at)?))),
         Kind::MeshConfig => None,
     }
 }

@@ -204,6 +204,13 @@ impl PushContext {
         self.rules.selected_credentials(namespace, labels)
     }
 
+    /// Secrets that Gateways of the Gateway API name which are for pods with these labels. Those of other namespaces are
+    /// among them where a ReferenceGrant lets them be.
+    pub fn granted_credentials<'a>(&'a self, namespace: &'a str, labels: &'a Labels) -> impl Iterator<Item = &'a str> {
+        let derived = self.gateways.of(namespace, labels).filter(|gateway| gateway.meta.derived.is_some());
+        derived.flat_map(|gateway| gateway.spec.credentials())
+    }
+
     /// The rule for a service as its own proxies see it: rules with a selector are for callers only.
     pub fn inbound_rule(&self, namespace: &str, service: &Service) -> Option<&Arc<MergedRule>> {
         self.rules.find(self.mesh(), namespace, None, &service.host, &service.namespace)

@@ -31,7 +31,7 @@ pub fn secrets<S: AsRef<str>>(view: &ProxyView, push: &PushContext, names: &[S])
 
 fn message(view: &ProxyView, push: &PushContext, name: &str) -> Option<tls::Secret> {
     let parts = SecretName::parse(name, &view.namespace)?;
-    if !may_read(view, push, &parts) {
+    if !may_read(view, push, name, &parts) {
         return None;
     }
     let find = |name: &str| push.store().secrets().get(format!("{}/{name}", parts.namespace).as_str());
@@ -42,11 +42,13 @@ fn message(view: &ProxyView, push: &PushContext, name: &str) -> Option<tls::Secr
     Some(tls::Secret { name: name.to_owned(), r#type: Some(content) })
 }
 
-/// Whether a proxy may have a secret: gateways those of their own namespace, and sidecars of these what a
-/// DestinationRule that selects them names.
-fn may_read(view: &ProxyView, push: &PushContext, secret: &SecretName) -> bool {
+/// Whether a proxy may have a secret: gateways those of their own namespace, and of others what a Gateway of the Gateway
+/// API was granted; sidecars those of their own namespace that a DestinationRule names which selects them.
+fn may_read(view: &ProxyView, push: &PushContext, written: &str, secret: &SecretName) -> bool {
     if secret.namespace != view.namespace {
-        return false;
+        let plain = written.strip_suffix(ROOTS).unwrap_or(written);
+        let mut granted = push.granted_credentials(&view.namespace, &view.labels);
+        return view.kind == NodeKind::Router && granted.any(|name| [plain, written].contains(&name));
     }
     let plain = secret.name.strip_suffix(ROOTS).unwrap_or(&secret.name);
     let named = |name: &str| [plain, &secret.name].contains(&name);

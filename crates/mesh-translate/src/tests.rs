@@ -6,6 +6,7 @@ mod destination_rules;
 mod egress;
 mod envoy;
 mod fixture;
+mod gateway_api;
 mod gateways;
 mod golden;
 mod name_tables;

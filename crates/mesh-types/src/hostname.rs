@@ -49,6 +49,11 @@ impl Hostname {
         Ok(Self(name.into()))
     }
 
+    /// `*`, which stands for every name.
+    pub fn everything() -> Self {
+        Self("*".into())
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -23,6 +23,9 @@ const GALLEY: &[Row<'_>] = &[
         &["*"],
         &["get", "list", "watch", "update", "patch"],
     ),
+    (&["gateway.networking.k8s.io"], &["*"], &["get", "list", "watch", "create", "update", "patch"]),
+    // Proxies of Gateways of the Gateway API.
+    (&["", "apps"], &["serviceaccounts", "services", "deployments"], &["get", "create", "update", "patch"]),
     // A Gateway that is wrong, as a dry run: galley proves that validation works before anything depends on it.
     (&["networking.istio.io"], &["gateways"], &["create"]),
     (

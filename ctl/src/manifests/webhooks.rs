@@ -97,7 +97,13 @@ pub(super) fn objects(revision: &str) -> Result<Vec<Value>, serde_json::Error> {
         ));
     }
     let injector = MutatingWebhookConfiguration { metadata: named("istio-sidecar-injector"), webhooks: Some(webhooks) };
-    let groups = ["security.istio.io", "networking.istio.io", "telemetry.istio.io", "extensions.istio.io"];
+    let groups = [
+        "security.istio.io",
+        "networking.istio.io",
+        "telemetry.istio.io",
+        "extensions.istio.io",
+        "gateway.networking.k8s.io",
+    ];
     let validator = ValidatingWebhookConfiguration {
         metadata: named(&format!("istio-validator-{NAMESPACE}")),
         webhooks: Some(vec![ValidatingWebhook {

@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use crate::{
+    deploy::Deployer,
     intake::{self, Outlets},
     metrics::Metrics,
     options::Options,
@@ -31,7 +32,7 @@ use crate::{
         inject::{Injection, PATIENCE},
         validate,
     },
-    world::{Report, World},
+    world::{Fleet, Report, World},
 };
 
 /// Inputs that wait for the world; sources are held up then.
@@ -98,7 +99,9 @@ pub async fn start(options: &Options, admin: &Admin, drain: &Drain) -> Result<Ru
         .then(|| options.identity.settings("galley").map(mesh_identity::start))
         .transpose()?;
     let (inputs, reports) = (mpsc::channel(WAITING), mpsc::unbounded_channel());
-    let published = spawn_world(options, inputs.1, has_cluster.then_some(reports.0), gate, &metrics, drain);
+    let (fleets, fleet) = watch::channel(Arc::default());
+    let for_cluster = has_cluster.then_some((reports.0, fleets));
+    let published = spawn_world(options, inputs.1, for_cluster, gate, &metrics, drain);
 
     let webhooks = match (&options.config_dir, &credentials) {
         (Some(folder), _) => {
@@ -109,7 +112,7 @@ pub async fn start(options: &Options, admin: &Admin, drain: &Drain) -> Result<Ru
         (None, Some(credentials)) => {
             let client = client().await?;
             cluster::follow(&client, &options.root_namespace, &inputs.0, drain);
-            spawn_status(options, &client, reports.1, &metrics, drain);
+            spawn_leader(options, &client, reports.1, fleet, &metrics, drain);
             let keeper = Keeper::new(client, credentials.clone(), options.root_namespace.clone(), metrics.clone());
             spawn_until_drained(drain, keeper.run());
             let answered = admin.readiness.gate("waiting for a certificate to answer webhooks with");
@@ -130,22 +133,25 @@ async fn client() -> Result<Client, StartError> {
 fn spawn_world(
     options: &Options,
     inputs: mpsc::Receiver<crate::input::Input>,
-    reports: Option<mpsc::UnboundedSender<Report>>,
+    for_cluster: Option<(mpsc::UnboundedSender<Report>, watch::Sender<Arc<Fleet>>)>,
     gate: Gate,
     metrics: &Metrics,
     drain: &Drain,
 ) -> watch::Receiver<Arc<Published>> {
     let (sender, published) = watch::channel(Arc::new(Published::default()));
     let world = World::new(ParseContext { domain: options.domain.clone() });
-    let outlets = Outlets { published: sender, reports, gate, metrics: metrics.clone() };
+    let (reports, fleet) = for_cluster.unzip();
+    let outlets = Outlets { published: sender, reports, fleet, gate, metrics: metrics.clone() };
     drop(drain.spawn(intake::run(world, inputs, outlets)));
     published
 }
 
-fn spawn_status(
+/// Everything that writes to the cluster on behalf of all galleys: the one that leads does.
+fn spawn_leader(
     options: &Options,
     client: &Client,
     reports: mpsc::UnboundedReceiver<Report>,
+    fleet: watch::Receiver<Arc<Fleet>>,
     metrics: &Metrics,
     drain: &Drain,
 ) {
@@ -153,6 +159,8 @@ fn spawn_status(
     let campaign = Campaign::new(client.clone(), &options.identity.namespace, LEASE, &options.pod_name);
     let stop = drain.clone();
     drop(drain.spawn(campaign.run(lead, async move { stop.requested().await })));
+    let deployer = Deployer::new(client.clone(), fleet, leads.clone());
+    drop(drain.spawn(deployer.run(drain.clone())));
     let writer = Writer { client: client.clone(), reports, leads, metrics: metrics.clone() };
     drop(drain.spawn(writer.run(drain.clone())));
 }

@@ -1,10 +1,11 @@
 //! Objects of configuration: judged by the one parser of the house, and sent on as their users wrote them.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use mesh_kube::Key;
 use mesh_model::{
     config::{Config, Kind},
     issue::{FieldPath, Issue},
-    parse::{ParseContext, parse},
+    parse::{ParseContext, Parsed, parse},
 };
 use mesh_proto::{
     envoy::google::protobuf::Timestamp,
@@ -35,11 +36,7 @@ pub enum Judgement {
 /// Judges an object.
 pub fn judge(object: &Value, context: &ParseContext) -> Judgement {
     match parse(object, context) {
-        Ok(parsed) => Judgement::Accepted {
-            config: parsed.config,
-            warnings: parsed.warnings,
-            without_effect: parsed.without_effect,
-        },
+        Ok(Parsed { config, warnings, without_effect }) => Judgement::Accepted { config, warnings, without_effect },
         Err(issues) => Judgement::Refused(issues),
     }
 }
@@ -62,7 +59,7 @@ pub fn resource(kind: Kind, object: &Value) -> Resource {
     let created: Option<Time> = serde_json::from_value(metadata["creationTimestamp"].clone()).ok();
     wrap(
         Metadata {
-            name: format!("{}/{}", text("namespace"), text("name")),
+            name: Key { namespace: text("namespace").to_owned(), name: text("name").to_owned() }.to_string(),
             create_time: created.map(|time| Timestamp { seconds: time.0.as_second(), nanos: 0 }),
             version: String::new(),
             labels: strings("labels"),

@@ -11,7 +11,7 @@ use mesh_model::config::Kind;
 use serde_json::Value;
 
 /// The kinds of configuration that are read, in the order of the reference.
-pub const KINDS: [Kind; 14] = [
+pub const KINDS: [Kind; 20] = [
     Kind::VirtualService,
     Kind::DestinationRule,
     Kind::Gateway,
@@ -26,6 +26,12 @@ pub const KINDS: [Kind; 14] = [
     Kind::AuthorizationPolicy,
     Kind::Telemetry,
     Kind::WasmPlugin,
+    Kind::GatewayClass,
+    Kind::KubernetesGateway,
+    Kind::HttpRoute,
+    Kind::GrpcRoute,
+    Kind::TlsRoute,
+    Kind::ReferenceGrant,
 ];
 
 /// A set of objects that is listed and followed as one.
@@ -103,6 +109,8 @@ pub enum Input {
     Deleted(Collection, Key),
     /// All objects of the collection were told once.
     Complete(Collection),
+    /// The collection's kind is served here; its objects were told.
+    Installed(Collection),
     /// What is wrong with something that is no object yet, such as a file; nothing: it is right again.
     Noted(String, Vec<String>),
 }

@@ -12,7 +12,7 @@ use crate::{
     input::Input,
     metrics::Metrics,
     published::Published,
-    world::{Report, World},
+    world::{Fleet, Report, World},
 };
 
 /// A burst ends when nothing more comes for this long (objects that are applied together come together) ..
@@ -25,6 +25,8 @@ const LONGEST: Duration = Duration::from_millis(50);
 pub struct Outlets {
     /// To readers.
     pub published: watch::Sender<Arc<Published>>,
+    /// To who makes proxies of Gateways, if there is one.
+    pub fleet: Option<watch::Sender<Arc<Fleet>>>,
     /// To the status writer, if there is one.
     pub reports: Option<mpsc::UnboundedSender<Report>>,
     /// Opens when every collection was listed.
@@ -49,6 +51,14 @@ pub async fn run(mut world: World, mut inputs: mpsc::Receiver<Input>, outlets: O
                 outlets.gate.open();
             }
             outlets.published.send_replace(Arc::new(published));
+        }
+        if let Some(sender) = &outlets.fleet {
+            let fleet = world.fleet();
+            sender.send_if_modified(|before| {
+                let is_new = *before != fleet;
+                *before = fleet;
+                is_new
+            });
         }
         for report in world.take_reports() {
             if outlets.reports.as_ref().is_some_and(|reports| reports.send(report).is_err()) {

@@ -8,7 +8,8 @@
 //!   source::cluster ─┐                          ┌─► serve: 9901, MCP over ADS ──► pilot
 //!   source::folder ──┴─ Input ─► World ─ settle ┤
 //!                                  │            └─► webhook: 15017 /validate /inject ◄── API server
-//!                                  └─ Report ─► status (the leader only)
+//!                                  ├─ Report ─► status (the leader only)
+//!                                  └─ Fleet ──► deploy: proxies of Gateways (the leader only)
 //! ```
 //!
 //! What it must be allowed to do in a cluster:
@@ -20,6 +21,10 @@
 //! | apiextensions.k8s.io | customresourcedefinitions | get, list, watch |
 //! | {networking, security, telemetry, extensions}.istio.io | all | get, list, watch |
 //! | {networking, security, telemetry, extensions}.istio.io | all /status | patch |
+//! | gateway.networking.k8s.io | all | get, list, watch |
+//! | gateway.networking.k8s.io | all /status | patch |
+//! | gateway.networking.k8s.io | gatewayclasses | create |
+//! | core, apps | serviceaccounts, services, deployments | get, create, patch |
 //! | networking.istio.io | gateways, in the root namespace (dry run: is validation asked?) | create |
 //! | admissionregistration.k8s.io | mutating- and validatingwebhookconfigurations | get, list, watch, update |
 //! | coordination.k8s.io | leases, in its own namespace | get, create, update |
@@ -28,6 +33,7 @@
 
 pub mod app;
 pub mod config;
+pub mod deploy;
 pub mod input;
 pub mod intake;
 pub mod metrics;

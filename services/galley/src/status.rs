@@ -3,6 +3,8 @@
 //! A write changes the object and so comes back as an input; what is found then stands there already, so nothing is
 //! written. Those who do not lead keep what they would write, until they see that the leader did.
 
+mod whole;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::jiff::Timestamp;
@@ -83,8 +85,12 @@ impl Writer {
 
     /// Writes one. False: it failed for a reason that may pass.
     async fn write(&self, (kind, key): &(Kind, Key), finding: &Finding) -> bool {
-        let Some(patch) = finding.patch(Timestamp::now()) else { return true };
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &key.namespace, &resource_of(*kind));
+        let Some(patch) = whole::wanted(finding, Timestamp::now()) else { return true };
+        let (client, resource) = (self.client.clone(), resource_of(*kind));
+        let api: Api<DynamicObject> = match key.namespace.as_str() {
+            "" => Api::all_with(client, &resource),
+            namespace => Api::namespaced_with(client, namespace, &resource),
+        };
         match status::write(&api, &key.name, &finding.resource_version, patch).await {
             Ok(()) => {
                 self.metrics.status_written("written");
@@ -107,7 +113,7 @@ impl Writer {
 
 fn note(pending: &mut Pending, report: Report) {
     let object = (report.kind, report.key);
-    match report.finding.filter(|finding| finding.patch(Timestamp::UNIX_EPOCH).is_some()) {
+    match report.finding.filter(|finding| whole::wanted(finding, Timestamp::UNIX_EPOCH).is_some()) {
         Some(finding) => drop(pending.insert(object, finding)),
         None => drop(pending.remove(&object)),
     }

@@ -4,6 +4,7 @@
 //! endpoints); [`World::settle`] makes what is marked.
 
 mod addresses;
+mod gateway_api;
 mod objects;
 mod secrets;
 mod workloads;
@@ -16,12 +17,17 @@ use std::{
 use istio_api::Shaped;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use mesh_kube::Key;
-use mesh_model::{config::Kind, parse::ParseContext};
+use mesh_model::{
+    config::{Kind, MeshConfig},
+    parse::ParseContext,
+};
 use mesh_proto::{registry, type_url};
 use serde_json::Value;
 
 use addresses::Addresses;
-pub use objects::{Finding, Report};
+pub use gateway_api::Fleet;
+use gateway_api::GatewayApi;
+pub use objects::{Beside, Finding, Report};
 use secrets::Secrets;
 use workloads::Workloads;
 
@@ -52,6 +58,7 @@ pub struct World {
     dirty_services: BTreeSet<ServiceName>,
     addresses: Addresses,
     reports: Vec<Report>,
+    gateway_api: GatewayApi,
     is_changed: bool,
 }
 
@@ -80,6 +87,7 @@ impl World {
             dirty_services: BTreeSet::new(),
             addresses: Addresses::default(),
             reports: Vec::new(),
+            gateway_api: GatewayApi::default(),
             is_changed: false,
         };
         // Readers count on the settings being there, also when nobody wrote any.
@@ -95,6 +103,8 @@ impl World {
             Input::Complete(collection) => {
                 self.awaited.remove(&collection);
             }
+            Input::Installed(Collection::Config(Kind::GatewayClass)) => self.gateway_api.installed(),
+            Input::Installed(_) => {}
             Input::Noted(what, issues) => self.say(&what, issues),
         }
     }
@@ -104,6 +114,11 @@ impl World {
         &self.awaited
     }
 
+    /// What is to be in the cluster because of the Gateway API, as of the last [`Self::settle`].
+    pub fn fleet(&self) -> Arc<Fleet> {
+        self.gateway_api.fleet()
+    }
+
     /// What is said of objects since this was last called; for their status.
     pub fn take_reports(&mut self) -> Vec<Report> {
         std::mem::take(&mut self.reports)
@@ -111,6 +126,14 @@ impl World {
 
     /// Makes what depends on what was heard. Some: it differs from what was given out before.
     pub fn settle(&mut self) -> Option<Published> {
+        // Before everything is listed, much would be said to be missing.
+        if self.awaited.is_empty() {
+            let settled = self.gateway_api.settle(&|name| self.secrets.state(name));
+            self.reports.extend(settled.reports);
+            for (key, credentials) in settled.credentials {
+                self.secrets.name(Kind::KubernetesGateway, &key, Some(credentials));
+            }
+        }
         let workloads = self.workloads.take_changed();
         if !workloads.is_empty() {
             self.secrets.pods_changed();
@@ -148,7 +171,9 @@ impl World {
     fn apply(&mut self, object: Object) {
         match object {
             Object::Service(service) => {
-                let service = service::record(&service, &self.context.domain);
+                let record = service::record(&service, &self.context.domain);
+                self.gateway_api.service(&service, &record);
+                let service = record;
                 self.set(type_url::SERVICE, &service.host, &service);
             }
             Object::Slice(slice) => self.apply_slice(*slice),
@@ -157,11 +182,15 @@ impl World {
             Object::Namespace(object) => {
                 let record = namespace::record(&object);
                 self.set(type_url::NAMESPACE, &record.name, &record);
+                self.gateway_api.namespace(&record.name, Some(&record));
                 if self.now.namespaces.get(&record.name) != Some(&record.labels) {
                     Arc::make_mut(&mut self.now.namespaces).insert(record.name, record.labels);
                 }
             }
-            Object::Secret(secret) => self.secrets.apply(*secret),
+            Object::Secret(secret) => {
+                self.gateway_api.touch();
+                self.secrets.apply(*secret);
+            }
             Object::Mesh(map) => self.apply_mesh(&map),
             Object::Config(kind, object) => self.apply_config(kind, &object),
         }
@@ -171,6 +200,7 @@ impl World {
         match collection {
             Collection::Services => {
                 let host = service::host(&key.name, &key.namespace, &self.context.domain);
+                self.gateway_api.no_service(key, &host);
                 self.remove(type_url::SERVICE, &host);
             }
             Collection::Slices => self.delete_slice(key),
@@ -178,11 +208,18 @@ impl World {
             Collection::Nodes => self.workloads.delete_node(&key.name),
             Collection::Namespaces => {
                 self.remove(type_url::NAMESPACE, &key.name);
+                self.gateway_api.namespace(&key.name, None);
                 Arc::make_mut(&mut self.now.namespaces).remove(&key.name);
             }
-            Collection::Secrets => self.secrets.delete(key),
+            Collection::Secrets => {
+                self.gateway_api.touch();
+                self.secrets.delete(key);
+            }
             // Without a ConfigMap the defaults hold.
-            Collection::Mesh => self.settings(&Value::Object(serde_json::Map::new())),
+            Collection::Mesh => {
+                self.gateway_api.mesh(MeshConfig::default());
+                self.settings(&Value::Object(serde_json::Map::new()));
+            }
             Collection::Config(kind) => self.delete_config(kind, key),
         }
     }
@@ -245,6 +282,7 @@ impl World {
                     tracing::warn!(fields = objects::paths(&parsed.without_effect), "mesh settings without effect");
                 }
                 self.say(OBJECT, Vec::new());
+                self.gateway_api.mesh(parsed.config);
                 self.settings(&settings);
             }
             Err(issues) => self.keep_settings(OBJECT, issues.iter().map(ToString::to_string).collect()),

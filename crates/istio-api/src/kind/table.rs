@@ -1,7 +1,7 @@
-//! The table of kinds. Names, versions and columns are those of Istio 1.25.1's definitions.
+//! The table of kinds. Names, versions and columns are those of the definitions of Istio 1.25.1 and Gateway API v1.2.1.
 
 use super::{Column, KindInfo, Version};
-use crate::shape::Shaped;
+use crate::{gateway_api as api, object::Status, shape::Shaped};
 
 const fn version(name: &'static str) -> Version {
     Version { name, storage: false }
@@ -12,7 +12,7 @@ const fn stored(name: &'static str) -> Version {
 }
 
 const fn text(name: &'static str, json_path: &'static str, description: &'static str) -> Column {
-    Column { name, r#type: "string", json_path, description }
+    Column { name, r#type: "string", json_path, description, priority: 0 }
 }
 
 const AGE: Column = Column {
@@ -20,6 +20,7 @@ const AGE: Column = Column {
     r#type: "date",
     json_path: ".metadata.creationTimestamp",
     description: "How long ago the object was made",
+    priority: 0,
 };
 
 /// `v1`, and the two that came before it.
@@ -43,6 +44,9 @@ const fn kind(
         columns: &[],
         spec_required: false,
         shape,
+        status: Some(Status::shape),
+        namespaced: true,
+        annotations: &[],
     }
 }
 
@@ -184,7 +188,99 @@ pub(super) const WORKLOAD_GROUP: KindInfo = KindInfo {
     ..networking(crate::WorkloadGroup::shape)
 };
 
-/// By name.
+const STANDARD: &[Version] = &[stored("v1"), version("v1beta1")];
+
+/// A kind of the Gateway API. A real API server takes definitions of this group only with the first annotation.
+const fn gateway_api(shape: fn() -> &'static crate::Shape, status: fn() -> &'static crate::Shape) -> KindInfo {
+    KindInfo {
+        versions: STANDARD,
+        spec_required: true,
+        status: Some(status),
+        annotations: &[
+            ("api-approved.kubernetes.io", "https://github.com/kubernetes-sigs/gateway-api/pull/3328"),
+            ("gateway.networking.k8s.io/bundle-version", api::BUNDLE_VERSION),
+            ("gateway.networking.k8s.io/channel", "standard"),
+        ],
+        ..kind(api::GROUP, &["gateway-api"], shape)
+    }
+}
+
+const HOSTNAMES: Column = text("Hostnames", ".spec.hostnames", "The hosts that clients address");
+
+pub(super) const GATEWAY_CLASS: KindInfo = KindInfo {
+    kind: "GatewayClass",
+    plural: "gatewayclasses",
+    singular: "gatewayclass",
+    short_names: &["gc"],
+    namespaced: false,
+    columns: &[
+        text("Controller", ".spec.controllerName", "Who acts on it"),
+        text("Accepted", r#".status.conditions[?(@.type=="Accepted")].status"#, "Whether its controller takes it"),
+        AGE,
+        Column { priority: 1, ..text("Description", ".spec.description", "For people") },
+    ],
+    ..gateway_api(api::GatewayClass::shape, api::ClassStatus::shape)
+};
+
+pub(super) const KUBERNETES_GATEWAY: KindInfo = KindInfo {
+    kind: "Gateway",
+    plural: "gateways",
+    singular: "gateway",
+    short_names: &["gtw"],
+    columns: &[
+        text("Class", ".spec.gatewayClassName", "Its GatewayClass"),
+        text("Address", ".status.addresses[*].value", "Where it is found"),
+        text("Programmed", r#".status.conditions[?(@.type=="Programmed")].status"#, "Whether its proxies serve it"),
+        AGE,
+    ],
+    ..gateway_api(api::Gateway::shape, api::GatewayStatus::shape)
+};
+
+pub(super) const HTTP_ROUTE: KindInfo = KindInfo {
+    kind: "HTTPRoute",
+    plural: "httproutes",
+    singular: "httproute",
+    columns: &[HOSTNAMES, AGE],
+    ..gateway_api(api::HttpRoute::shape, api::RouteStatus::shape)
+};
+
+pub(super) const GRPC_ROUTE: KindInfo = KindInfo {
+    kind: "GRPCRoute",
+    plural: "grpcroutes",
+    singular: "grpcroute",
+    versions: &[stored("v1")],
+    columns: &[HOSTNAMES, AGE],
+    spec_required: false,
+    ..gateway_api(api::GrpcRoute::shape, api::RouteStatus::shape)
+};
+
+pub(super) const TLS_ROUTE: KindInfo = KindInfo {
+    kind: "TLSRoute",
+    plural: "tlsroutes",
+    singular: "tlsroute",
+    versions: &[stored("v1alpha2")],
+    columns: &[AGE],
+    annotations: &[
+        ("api-approved.kubernetes.io", "https://github.com/kubernetes-sigs/gateway-api/pull/3328"),
+        ("gateway.networking.k8s.io/bundle-version", api::BUNDLE_VERSION),
+        ("gateway.networking.k8s.io/channel", "experimental"),
+    ],
+    ..gateway_api(api::TlsRoute::shape, api::RouteStatus::shape)
+};
+
+pub(super) const REFERENCE_GRANT: KindInfo = KindInfo {
+    kind: "ReferenceGrant",
+    plural: "referencegrants",
+    singular: "referencegrant",
+    short_names: &["refgrant"],
+    versions: &[stored("v1beta1")],
+    columns: &[AGE],
+    spec_required: false,
+    status: None,
+    ..gateway_api(api::ReferenceGrant::shape, api::RouteStatus::shape)
+};
+
+/// Of each group by name.
 pub(super) const KINDS: &[KindInfo] = &[
     AUTHORIZATION_POLICY,
     DESTINATION_RULE,
@@ -200,4 +296,10 @@ pub(super) const KINDS: &[KindInfo] = &[
     WASM_PLUGIN,
     WORKLOAD_ENTRY,
     WORKLOAD_GROUP,
+    KUBERNETES_GATEWAY,
+    GATEWAY_CLASS,
+    GRPC_ROUTE,
+    HTTP_ROUTE,
+    REFERENCE_GRANT,
+    TLS_ROUTE,
 ];

@@ -5,9 +5,11 @@ use crate::{DestinationRule, Object, ServiceEntry, VirtualService, object::Gener
 
 #[test]
 fn the_table_is_complete_and_in_order() {
-    let names: Vec<&str> = KINDS.iter().map(|info| info.kind).collect();
-    assert!(names.is_sorted(), "{names:?}");
-    assert_eq!(KINDS.len(), 14);
+    let (theirs, istios): (Vec<&KindInfo>, Vec<&KindInfo>) =
+        KINDS.iter().partition(|info| info.group == gateway_api::GROUP);
+    assert!(istios.is_sorted_by_key(|info| info.kind), "{istios:?}");
+    assert!(theirs.is_sorted_by_key(|info| info.kind.to_lowercase()), "{theirs:?}");
+    assert_eq!((istios.len(), theirs.len()), (14, 6));
     assert_eq!(VirtualService::INFO.api_version(), "networking.istio.io/v1");
     assert_eq!(VirtualService::VERSION, "v1");
     assert_eq!(DestinationRule::SHORT_NAMES, ["dr"]);
@@ -15,6 +17,15 @@ fn the_table_is_complete_and_in_order() {
         assert!(info.serves(&info.api_version(), info.kind));
         assert_eq!(info.versions.iter().filter(|v| v.storage).count(), 1, "{}", info.kind);
     }
+}
+
+#[test]
+fn a_word_of_two_groups_is_two_kinds() {
+    let object = |version: &str| json!({ "apiVersion": version, "kind": "Gateway" });
+    let group = |version| kind_of(&object(version)).map(|info| info.group);
+    assert_eq!(group("networking.istio.io/v1beta1"), Some("networking.istio.io"));
+    assert_eq!(group("gateway.networking.k8s.io/v1beta1"), Some("gateway.networking.k8s.io"));
+    assert_eq!(group("gateway.networking.k8s.io/v1alpha3"), None);
 }
 
 #[test]

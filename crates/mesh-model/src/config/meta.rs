@@ -35,6 +35,18 @@ pub enum Kind {
     Telemetry,
     /// `extensions.istio.io`.
     WasmPlugin,
+    /// `gateway.networking.k8s.io`; of the whole cluster.
+    GatewayClass,
+    /// `gateway.networking.k8s.io` Gateway, which is another kind than Istio's of the same word.
+    KubernetesGateway,
+    /// `gateway.networking.k8s.io`.
+    HttpRoute,
+    /// `gateway.networking.k8s.io`.
+    GrpcRoute,
+    /// `gateway.networking.k8s.io`.
+    TlsRoute,
+    /// `gateway.networking.k8s.io`.
+    ReferenceGrant,
     /// The mesh's own settings, key `mesh` of ConfigMap `istio`; not an object of the API.
     MeshConfig,
 }
@@ -62,11 +74,18 @@ const KINDS: &[(Kind, &str, &str, &str, &str, &str)] = &[
     (Kind::AuthorizationPolicy, "AuthorizationPolicy", SECURITY, "v1", "authorizationpolicies", "authorization-policy"),
     (Kind::Telemetry, "Telemetry", "telemetry.istio.io", "v1", "telemetries", "telemetry"),
     (Kind::WasmPlugin, "WasmPlugin", "extensions.istio.io", "v1alpha1", "wasmplugins", "wasm-plugin"),
+    (Kind::GatewayClass, "GatewayClass", GATEWAY_API, "v1", "gatewayclasses", "gateway-class"),
+    (Kind::KubernetesGateway, "Gateway", GATEWAY_API, "v1", "gateways", "kubernetes-gateway"),
+    (Kind::HttpRoute, "HTTPRoute", GATEWAY_API, "v1", "httproutes", "http-route"),
+    (Kind::GrpcRoute, "GRPCRoute", GATEWAY_API, "v1", "grpcroutes", "grpc-route"),
+    (Kind::TlsRoute, "TLSRoute", GATEWAY_API, "v1alpha2", "tlsroutes", "tls-route"),
+    (Kind::ReferenceGrant, "ReferenceGrant", GATEWAY_API, "v1beta1", "referencegrants", "reference-grant"),
     (Kind::MeshConfig, "MeshConfig", "", "v1", "meshconfigs", "mesh-config"),
 ];
 
 const NETWORKING: &str = "networking.istio.io";
 const SECURITY: &str = "security.istio.io";
+const GATEWAY_API: &str = istio_api::gateway_api::GROUP;
 
 impl Kind {
     /// The kind of this group (`networking.istio.io`) and word (`VirtualService`), in whatever version.
@@ -77,6 +96,16 @@ impl Kind {
     fn row(self) -> &'static (Self, &'static str, &'static str, &'static str, &'static str, &'static str) {
         // The table lists the kinds in the order of the enum; a test holds it to that.
         &KINDS[self as usize]
+    }
+
+    /// Whether it is a kind of the Gateway API.
+    pub fn is_gateway_api(self) -> bool {
+        self.group() == GATEWAY_API
+    }
+
+    /// Whether its objects lie in no namespace.
+    pub fn is_of_the_cluster(self) -> bool {
+        self == Self::GatewayClass
     }
 
     /// Such as `VirtualService`.
@@ -105,9 +134,14 @@ impl Kind {
     }
 }
 
+/// The word; with its group, as `kubectl get` takes it, where Istio has a kind of the same word.
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(self.word())?;
+        match self {
+            Self::KubernetesGateway => write!(f, ".{}", self.group()),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -86,16 +86,17 @@ impl fmt::Display for GatewayRef {
 /// Where a route was written, for explanations.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
-    /// The VirtualService.
+    /// The VirtualService, HTTPRoute or GRPCRoute.
     pub object: ObjectRef,
-    /// The index in its `spec.http`.
+    /// The index in its `spec.http`, or `spec.rules`.
     pub index: usize,
 }
 
 impl Origin {
     /// Such as `spec.http[1]`.
     pub fn path(&self) -> String {
-        format!("spec.http[{}]", self.index)
+        let list = if self.object.kind.is_gateway_api() { "rules" } else { "http" };
+        format!("spec.{list}[{}]", self.index)
     }
 }
 

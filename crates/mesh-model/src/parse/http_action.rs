@@ -102,7 +102,8 @@ pub(super) fn redirect(given: &api::HttpRedirect, at: &At<'_>) -> Option<Redirec
             return None;
         }
     };
-    Some(Redirect { uri: said(&given.uri), authority: said(&given.authority), port, scheme: said(&given.scheme), code })
+    let (uri, authority, scheme) = (said(&given.uri), said(&given.authority), said(&given.scheme));
+    Some(Redirect { uri, rewrite: None, authority, port, scheme, code })
 }
 
 pub(super) fn direct_response(given: &api::HttpDirectResponse, at: &At<'_>) -> DirectResponse {

@@ -30,6 +30,7 @@ pub(super) fn http_match(given: &api::HttpMatchRequest, frame: &Frame<'_>, at: &
         query_params: fields(&given.query_params, &at.field("queryParams")),
         claims,
         ignore_uri_case: given.ignore_uri_case,
+        by_segment: false,
         port: optional_port(given.port, &at.field("port")),
         source: source(&given.source_labels, &given.source_namespace, &given.gateways, at),
         stat_prefix: given.stat_prefix.clone(),

@@ -23,6 +23,7 @@ pub(super) fn meta(json: &Value) -> (Meta, Vec<Issue>) {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let kind = Kind::find(group, word).filter(|k| *k != Kind::MeshConfig);
     let namespace = match text("/metadata/namespace") {
+        _ if kind.is_some_and(Kind::is_of_the_cluster) => "",
         "" => "default",
         name => name,
     };

@@ -5,11 +5,11 @@ mod gateways;
 use std::sync::Arc;
 
 use mesh_types::Hostname;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::PushContext;
 use crate::{
-    config::{Destination, GatewayRef, Meta, Object, RouteAction, VirtualService},
+    config::{Config, Destination, GatewayRef, Meta, Object, ObjectRef, RouteAction, VirtualService},
     expand::egress,
     issue::{FieldPath, Issue, Severity},
     registry::Service,
@@ -41,6 +41,10 @@ pub(super) fn find(push: &PushContext) -> Vec<Issue> {
     unknown_rule_hosts(push, &mut found);
     several_sidecars(push, &mut found);
     gateways::find(push, &mut found);
+    // What is derived is reported on by the status of what it is derived from.
+    let derived = push.store().configs().map(Config::meta).filter(|meta| meta.derived.is_some());
+    let derived: FxHashSet<ObjectRef> = derived.map(Meta::object).collect();
+    found.retain(|issue| !derived.contains(&issue.object));
     found.sort();
     found.dedup();
     found

@@ -61,7 +61,7 @@ const REGISTRY: [(&str, RecordKind); 6] = [
 ];
 
 /// The kinds of configuration that pilot asks for.
-const CONFIG: [Kind; 9] = [
+const CONFIG: [Kind; 15] = [
     Kind::VirtualService,
     Kind::DestinationRule,
     Kind::Gateway,
@@ -71,6 +71,12 @@ const CONFIG: [Kind; 9] = [
     Kind::WorkloadGroup,
     Kind::PeerAuthentication,
     Kind::Telemetry,
+    Kind::GatewayClass,
+    Kind::KubernetesGateway,
+    Kind::HttpRoute,
+    Kind::GrpcRoute,
+    Kind::TlsRoute,
+    Kind::ReferenceGrant,
 ];
 
 /// Every type that pilot subscribes to at galley, in the order to ask for them.

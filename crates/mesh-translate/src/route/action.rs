@@ -20,7 +20,7 @@ use crate::{
             DirectResponseAction, RedirectAction, RouteAction, WeightedCluster,
             redirect_action::{PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier},
             route_action::{
-                ClusterSpecifier, HashPolicy, HostRewriteSpecifier, RequestMirrorPolicy,
+                ClusterNotFoundResponseCode, ClusterSpecifier, HashPolicy, HostRewriteSpecifier, RequestMirrorPolicy,
                 hash_policy::{ConnectionProperties, Cookie, Header, PolicySpecifier, QueryParameter},
             },
             weighted_cluster::ClusterWeight,
@@ -61,16 +61,14 @@ pub(super) fn forward(context: &Context<'_>, http: &HttpRoute, to: &[HttpDestina
         max_grpc_timeout: Some(timeout),
         request_mirror_policies: http.mirrors.iter().map(|m| mirror(context, m, port)).collect(),
         hash_policy,
+        cluster_not_found_response_code: not_found(http) as i32,
         ..Default::default()
     };
     if let Some(rewrite) = &http.rewrite {
         match &rewrite.uri {
             Some(UriRewrite::Replace(path)) => action.prefix_rewrite.clone_from(path),
             Some(UriRewrite::Regex { pattern, substitution }) => {
-                action.regex_rewrite = Some(RegexMatchAndSubstitute {
-                    pattern: Some(regex(pattern.as_str())),
-                    substitution: substitution.clone(),
-                });
+                action.regex_rewrite = Some(substituted(pattern.as_str(), substitution));
             }
             None => {}
         }
@@ -82,6 +80,15 @@ pub(super) fn forward(context: &Context<'_>, http: &HttpRoute, to: &[HttpDestina
         _ => ClusterSpecifier::WeightedClusters(weighted(to, clusters)),
     });
     action
+}
+
+/// The Gateway API wants 500 where a backend does not exist.
+fn not_found(http: &HttpRoute) -> ClusterNotFoundResponseCode {
+    if http.origin.object.kind.is_gateway_api() {
+        ClusterNotFoundResponseCode::InternalServerError
+    } else {
+        ClusterNotFoundResponseCode::ServiceUnavailable
+    }
 }
 
 fn weighted(to: &[HttpDestination], clusters: Vec<String>) -> WeightedCluster {
@@ -143,9 +150,25 @@ pub(super) fn redirect(redirect: &Redirect, port: u16) -> RedirectAction {
         },
         response_code: code as i32,
         scheme_rewrite_specifier: redirect.scheme.clone().map(SchemeRewriteSpecifier::SchemeRedirect),
-        path_rewrite_specifier: redirect.uri.clone().map(PathRewriteSpecifier::PathRedirect),
+        path_rewrite_specifier: new_path(redirect),
         ..Default::default()
     }
+}
+
+fn new_path(redirect: &Redirect) -> Option<PathRewriteSpecifier> {
+    let whole = redirect.uri.clone().map(PathRewriteSpecifier::PathRedirect);
+    whole.or_else(|| {
+        Some(match redirect.rewrite.as_ref()? {
+            UriRewrite::Replace(prefix) => PathRewriteSpecifier::PrefixRewrite(prefix.clone()),
+            UriRewrite::Regex { pattern, substitution } => {
+                PathRewriteSpecifier::RegexRewrite(substituted(pattern.as_str(), substitution))
+            }
+        })
+    })
+}
+
+fn substituted(pattern: &str, substitution: &str) -> RegexMatchAndSubstitute {
+    RegexMatchAndSubstitute { pattern: Some(regex(pattern)), substitution: substitution.to_owned() }
 }
 
 /// An answer without a server.

@@ -107,6 +107,7 @@ fn operation(object: &Object<VirtualService>, route: &Route, port: u16) -> Strin
     let path = match &route.r#match {
         Some(RouteMatch { path_specifier: Some(PathSpecifier::Path(path)), .. }) => path.clone(),
         Some(RouteMatch { path_specifier: Some(PathSpecifier::Prefix(path)), .. }) => format!("{path}*"),
+        Some(RouteMatch { path_specifier: Some(PathSpecifier::PathSeparatedPrefix(path)), .. }) => format!("{path}/*"),
         Some(RouteMatch { path_specifier: Some(PathSpecifier::SafeRegex(regex)), .. }) => regex.regex.clone(),
         _ => "/*".to_owned(),
     };

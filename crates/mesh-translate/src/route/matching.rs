@@ -19,6 +19,7 @@ pub(super) fn route_match(matching: Option<&HttpMatch>) -> RouteMatch {
     let path = match &matching.uri {
         None => everything,
         Some(StringMatch::Exact(path)) => PathSpecifier::Path(path.clone()),
+        Some(StringMatch::Prefix(prefix)) if matching.by_segment => PathSpecifier::PathSeparatedPrefix(prefix.clone()),
         Some(StringMatch::Prefix(prefix)) => PathSpecifier::Prefix(prefix.clone()),
         Some(StringMatch::Regex(pattern)) => PathSpecifier::SafeRegex(regex(pattern.as_str())),
     };

@@ -158,7 +158,10 @@ fn complete(mut object: Value, index: usize) -> Value {
         "Telemetry" => "telemetry.istio.io/v1",
         _ => "networking.istio.io/v1",
     };
-    object["apiVersion"] = group.into();
+    if object["apiVersion"].is_null() {
+        let is_route = matches!(object["kind"].as_str(), Some("HTTPRoute" | "GRPCRoute"));
+        object["apiVersion"] = if is_route { "gateway.networking.k8s.io/v1" } else { group }.into();
+    }
     let namespace = namespace(&object);
     let second = object.pointer("/metadata/created").and_then(Value::as_u64).unwrap_or(index as u64);
     let meta = object["metadata"].as_object_mut().unwrap();
@@ -205,6 +208,13 @@ impl Mesh {
                     let key = format!("{namespace}/{name}");
                     let secret = wire::Secret { name, namespace, kind: text(object, "/type"), data };
                     store.apply(Change::put(&key, Record::Secret(secret.into())));
+                }
+                "Namespace" => {
+                    let (name, labels) = (text(object, "/metadata/name"), texts(object, "/metadata/labels"));
+                    store.apply(Change::put(
+                        &name,
+                        Record::Namespace((&wire::Namespace { name: name.clone(), labels }).into()),
+                    ));
                 }
                 "MeshConfig" => {
                     let mesh = parse_mesh(&object["mesh"], &ParseContext::default()).map_err(lines)?;

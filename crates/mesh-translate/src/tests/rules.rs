@@ -28,7 +28,7 @@ use serde_json::Value;
 use self::decide::{FACTS, Proxy};
 use super::fixture::Mesh;
 
-const TABLES: [(&str, &str); 11] = [
+const TABLES: [(&str, &str); 13] = [
     ("matches", include_str!("rules/matches.yaml")),
     ("virtual_services", include_str!("rules/virtual_services.yaml")),
     ("actions", include_str!("rules/actions.yaml")),
@@ -40,6 +40,8 @@ const TABLES: [(&str, &str); 11] = [
     ("validation", include_str!("rules/validation.yaml")),
     ("gateways", include_str!("rules/gateways.yaml")),
     ("egress", include_str!("rules/egress.yaml")),
+    ("gateway_api_mesh", include_str!("rules/gateway_api_mesh.yaml")),
+    ("gateway_api", include_str!("rules/gateway_api.yaml")),
 ];
 
 #[derive(Deserialize)]

@@ -93,6 +93,10 @@ impl Pumps<'_> {
                     change = changes.next() => change,
                     () = drain.requested() => return,
                 };
+                let is_served = matches!(change, Some(Change::Listed));
+                if is_served && inputs.send(Input::Installed(collection)).await.is_err() {
+                    return;
+                }
                 let input = match change {
                     Some(Change::Applied(object)) => Input::Applied(wrap(Box::new(object))),
                     Some(Change::Deleted(key)) => Input::Deleted(collection, key),

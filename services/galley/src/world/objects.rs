@@ -40,6 +40,8 @@ pub struct Finding {
     pub conditions: Vec<Condition>,
     /// Other fields that should stand there, whole.
     pub fields: Map<String, Value>,
+    /// What else should stand there, which is no plain field.
+    pub beside: Beside,
 }
 
 impl Finding {
@@ -55,6 +57,23 @@ impl Finding {
     }
 }
 
+/// What some kinds have in their status besides, or instead of, conditions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Beside {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Gateway of the Gateway API.
+    Gateway {
+        /// Where it is found.
+        addresses: Vec<Value>,
+        /// Everything but the conditions, and these.
+        listeners: Vec<(Value, Vec<Condition>)>,
+    },
+    /// Routes of the Gateway API: parents, and what is true of them.
+    Route(Vec<(Value, Vec<Condition>)>),
+}
+
 impl World {
     pub(super) fn apply_config(&mut self, kind: Kind, object: &Value) {
         let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default().to_owned();
@@ -64,6 +83,7 @@ impl World {
         let issues = match &judgement {
             Judgement::Accepted { config, .. } => {
                 self.secrets.name(kind, &key, config.credentials());
+                self.gateway_api.config(kind, &key, Some((config.clone(), object)));
                 if self.now.set(&type_url, config::resource(kind, object)) {
                     self.is_changed = true;
                     self.keep_proxy_config(kind, &key, Some(&object["spec"]));
@@ -72,18 +92,24 @@ impl World {
             }
             Judgement::Refused(issues) => {
                 self.secrets.name(kind, &key, None);
+                self.gateway_api.config(kind, &key, None);
                 self.is_changed |= self.now.remove(&type_url, &key.to_string());
                 self.keep_proxy_config(kind, &key, None);
                 issues.iter().map(ToString::to_string).collect()
             }
         };
         self.say(&Self::name_of(kind, &key), issues);
+        if kind.is_gateway_api() {
+            // Their status depends on other objects: it is made when the world settles.
+            return;
+        }
         let generation = object["metadata"]["generation"].as_i64().unwrap_or_default();
         let finding = Finding {
             resource_version: text("resourceVersion"),
             status: object.get("status").cloned(),
             conditions: conditions(&judgement, generation),
             fields: Map::new(),
+            beside: Beside::Nothing,
         };
         match judgement {
             Judgement::Accepted { config: Config::ServiceEntry(entry), .. } => {
@@ -100,6 +126,7 @@ impl World {
         self.is_changed |= self.now.remove(&config::type_url_of(kind), &key.to_string());
         self.keep_proxy_config(kind, key, None);
         self.secrets.name(kind, key, None);
+        self.gateway_api.config(kind, key, None);
         self.say(&Self::name_of(kind, key), Vec::new());
         self.addresses.delete(kind, key);
         self.reports.push(Report { kind, key: key.clone(), finding: None });

@@ -7,7 +7,10 @@ use std::{
 
 use k8s_openapi::api::core::v1::Secret;
 use mesh_kube::Key;
-use mesh_model::config::{Credentials, Kind, Readers};
+use mesh_model::{
+    config::{Credentials, Kind, Readers},
+    expand::gateway_api::{ObjectName, status::SecretState},
+};
 use mesh_proto::registry;
 use mesh_types::Labels;
 
@@ -59,6 +62,19 @@ impl Secrets {
         if self.all.remove(key).is_some() {
             self.changed.insert(key.clone());
         }
+    }
+
+    /// Whether a listener of the Gateway API can show what a Secret holds.
+    pub(super) fn state(&self, (namespace, name): &ObjectName) -> SecretState {
+        let key = Key { namespace: namespace.to_string(), name: name.to_string() };
+        let Some(secret) = self.all.get(&key) else { return SecretState::Missing };
+        let holds = |key: &str, mark: &str| {
+            secret.data.get(key).is_some_and(|value| String::from_utf8_lossy(value).contains(mark))
+        };
+        let pair =
+            |(chain, key): (&str, &str)| holds(chain, "-----BEGIN CERTIFICATE-----") && holds(key, "PRIVATE KEY-----");
+        let is_usable = [("tls.crt", "tls.key"), ("cert", "key")].into_iter().any(pair);
+        if is_usable { SecretState::Usable } else { SecretState::Malformed }
     }
 
     /// Notes what an object says of Secrets; none: nothing any more.

@@ -1,4 +1,4 @@
-use super::{KINDS, Kind, Meta};
+use super::{KINDS, Kind, Meta, ObjectRef};
 use mesh_types::Labels;
 
 #[test]
@@ -35,5 +35,11 @@ fn the_oldest_comes_first_then_the_alphabet() {
 fn names_are_written_as_users_and_istio_write_them() {
     let reviews = meta("reviews", 0);
     assert_eq!(reviews.object().to_string(), "VirtualService/shop/reviews");
+    assert_eq!(reviews.user_object(), reviews.object());
+    let words = [Kind::Gateway, Kind::KubernetesGateway, Kind::HttpRoute].map(|kind| kind.to_string());
+    assert_eq!(words, ["Gateway", "Gateway.gateway.networking.k8s.io", "HTTPRoute"]);
+    let route = ObjectRef { kind: Kind::HttpRoute, namespace: "shop".into(), name: "reviews".into() };
+    let derived = Some(super::Derived { object: route.clone(), path: "spec.rules[0]".to_owned() });
+    assert_eq!(Meta { derived, ..reviews.clone() }.user_object(), route);
     assert_eq!(reviews.config_path(), "/apis/networking.istio.io/v1/namespaces/shop/virtual-service/reviews");
 }

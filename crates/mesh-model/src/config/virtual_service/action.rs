@@ -11,6 +11,8 @@ use super::super::{Destination, Pattern, Percent, PortNumber, StringMatch};
 pub struct Redirect {
     /// The whole path; absent: as it was.
     pub uri: Option<String>,
+    /// A change of the path; excludes `uri`.
+    pub rewrite: Option<UriRewrite>,
     /// The host; absent: as it was.
     pub authority: Option<String>,
     /// The port; absent: as Envoy does (the request's).

@@ -35,6 +35,8 @@ pub struct HttpMatch {
     pub claims: Vec<ClaimMatch>,
     /// Of [`Self::uri`] when it is exact or a prefix.
     pub ignore_uri_case: bool,
+    /// [`Self::uri`] is a prefix of whole segments: `/foo` takes `/foo/bar`, not `/foobar`. It ends in no slash.
+    pub by_segment: bool,
     /// The port of the listener that took the request.
     pub port: Option<PortNumber>,
     /// Who asks. When its gateways are listed they alone decide (Istio's rule for HTTP).

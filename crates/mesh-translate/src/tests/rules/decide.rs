@@ -375,7 +375,7 @@ fn address(mesh: &Mesh, pod: &str, host: &str) -> IpAddr {
         host.to_owned(),
     ];
     // The proxy of a pod that captures DNS answers itself.
-    let table = mesh.view(pod).captures_dns.then(|| mesh.names(pod)).unwrap_or_default();
+    let table = if mesh.view(pod).captures_dns { mesh.names(pod) } else { Default::default() };
     let told = names.iter().find_map(|name| table.table.get(name)?.ips.first()?.parse().ok());
     if let Some(ip) = told {
         return ip;
