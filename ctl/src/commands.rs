@@ -16,6 +16,7 @@ use crate::{
     cluster::{Cluster, Where},
     documents, egress, explain, inject, inspect, install, manifests,
     options::{NAMESPACE, Options},
+    scope,
 };
 
 /// Installs the mesh, and tells what it does.
@@ -56,6 +57,9 @@ pub enum Command {
     /// What leads traffic out through an egress gateway
     #[command(subcommand)]
     Egress(egress::EgressCommand),
+    /// Which hosts a workload really calls, and a Sidecar object that covers them
+    #[command(subcommand)]
+    Scope(scope::ScopeCommand),
     /// Versions of this program and of what runs in the cluster
     Version(VersionArgs),
 }
@@ -155,6 +159,7 @@ impl Cli {
             Command::ProxyConfig(command) => command.run(&place, out).await,
             Command::Explain(arguments) => explain::run(&place, &arguments, out).await,
             Command::Egress(command) => command.run(&place, out).await,
+            Command::Scope(command) => command.run(&place, out).await,
             Command::Version(arguments) => version(&place, &arguments, out).await,
         }
     }

@@ -12,11 +12,13 @@
 //! Start reading at [`World`], then [`answer`].
 
 pub mod answer;
-mod ask;
+pub(crate) mod ask;
 mod request;
+mod scope;
 mod standing;
 mod targets;
 mod text;
+mod way;
 mod world;
 
 use std::{

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Where a proxy's admin server listens, within its pod.
-const PROXY_ADMIN: u16 = 15000;
+pub(crate) const PROXY_ADMIN: u16 = 15000;
 /// Where pilot's debug pages are, within its pod.
 pub(crate) const PILOT_ADMIN: u16 = 15014;
 

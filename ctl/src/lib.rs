@@ -10,6 +10,7 @@
 //!   pilot ──port-forward 15014──► syncz ──► proxy_status (pure) ──► table
 //!                             └─► recordz ──► explain (pure): what the proxy does with a request, and why
 //!                                        └──► egress (pure): what a label stands for
+//!                                    └─ with the proxies' /lateen/scope ─► scope (pure): whom a workload really calls
 //! ```
 //!
 //! Start reading at [`commands`], then [`manifests`].
@@ -26,4 +27,5 @@ pub mod manifests;
 pub mod options;
 pub mod proxy_config;
 pub mod proxy_status;
+pub mod scope;
 pub mod table;

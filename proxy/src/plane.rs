@@ -25,6 +25,7 @@ mod http;
 mod io;
 mod life;
 mod logs;
+mod reasons;
 mod record;
 mod stats;
 mod tcp;
@@ -46,6 +47,7 @@ pub(crate) use self::{
     dns::Names,
     life::Life,
     logs::Logs,
+    reasons::Reasons,
     stats::Stats,
     telemetry::{Telemetry, Workload},
     world::World,
@@ -68,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) telemetry: Arc<Telemetry>,
     /// Access logs.
     pub(crate) logs: Logs,
+    /// Refusals and departures.
+    pub(crate) reasons: Reasons,
 }
 
 /// What the data plane is told at its start.
@@ -105,6 +109,7 @@ impl Plane {
             stats: Arc::default(),
             telemetry: Arc::new(Telemetry::new(settings.own, &settings.id)),
             logs: Logs::default(),
+            reasons: Reasons::new(&settings.id),
         });
         let control = control::start(shared.clone(), settings.control, dial, node).await?;
         let (admin, health, prometheus) = (control.admin, control.health, control.prometheus);

@@ -5,7 +5,7 @@
 
 use http::HeaderName;
 
-use crate::refusal::Bad;
+use crate::{reason::Refusal, refusal::Bad};
 
 /// A fact about a request or a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +103,11 @@ impl std::fmt::Display for Field {
 pub trait Facts {
     /// Appends the value of a fact; `false` (and nothing written) if there is none.
     fn write(&self, fact: &Fact, out: &mut String) -> bool;
+
+    /// Why the call was refused, or left the mesh, if it did.
+    fn refusal(&self) -> Option<&Refusal> {
+        None
+    }
 }
 
 /// A compiled format string.

@@ -14,6 +14,9 @@
 //! request (active requests, ejections, permits, whose turn it is) lives in atomics behind the endpoints and clusters,
 //! and a new snapshot takes these over by cluster and address, so that an update of endpoints resets nothing.
 //!
+//! What is refused has a [`Reason`]: a code, its meaning, the way out, and whose object decided. The proxy's log and
+//! `lateenctl explain` print the same [`Refusal`].
+//!
 //! **Not here:** sockets, files, HTTP codecs, connection pools, clocks. **Invariants:** no field of a resource is ignored in
 //! silence: a decoder takes what it understands out of a message, and whatever is left is refused by its name. TLS is
 //! never replaced by plain bytes: what it lacks makes handshakes fail.
@@ -35,6 +38,7 @@ mod listener;
 mod log;
 mod outlier;
 mod path;
+mod reason;
 mod refusal;
 mod route;
 mod snapshot;
@@ -60,6 +64,7 @@ pub use self::{
     log::AccessLog,
     outlier::{HostOutcome, OutlierConfig, Tick},
     path::{EscapedSlashes, PathForm},
+    reason::{Deciders, Reason, Refusal, shell_word},
     refusal::{Bad, Kind, Refused},
     route::{
         Abort, Action, Affinity, Changes, Cors, CorsVerdict, DirectResponse, Fault, Forward, HashInput, HashPolicy,

@@ -18,6 +18,10 @@ use crate::{
 };
 
 /// A compiled access log.
+///
+/// Where a call was refused or left the mesh, the line says why ([`Refusal`](crate::Refusal)): in JSON by further keys
+/// (`reason`, `reason_host`, ...), in the default formats by further words behind the last one. A text format of one's own
+/// stays as it is: it may be read by what expects just that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessLog {
     /// The file, such as `/dev/stdout`.
@@ -29,7 +33,11 @@ pub struct AccessLog {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum LogFormat {
-    Text(Template),
+    Text {
+        template: Template,
+        /// Whether it is one of the defaults.
+        default: bool,
+    },
     /// Keys in order of the alphabet.
     Json(Vec<(Box<str>, Template)>),
 }
@@ -40,6 +48,18 @@ const DEFAULT: &str = concat!(
     "%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% ",
     "\"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" ",
     "\"%UPSTREAM_HOST%\"\n"
+);
+
+/// Istio's format where none is given.
+/// <https://istio.io/latest/docs/tasks/observability/logs/access-log/#default-access-log-format>
+const ISTIO: &str = concat!(
+    "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% ",
+    "%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% ",
+    "\"%UPSTREAM_TRANSPORT_FAILURE_REASON%\" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% ",
+    "%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" ",
+    "\"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\" %UPSTREAM_CLUSTER_RAW% ",
+    "%UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% ",
+    "%REQUESTED_SERVER_NAME% %ROUTE_NAME%\n"
 );
 
 impl AccessLog {
@@ -100,7 +120,14 @@ impl AccessLog {
     /// Appends a line.
     pub fn render(&self, facts: &dyn Facts, out: &mut String) {
         match &self.format {
-            LogFormat::Text(template) => template.render(facts, Missing::Dash, out),
+            LogFormat::Text { template, default } => {
+                template.render(facts, Missing::Dash, out);
+                if let Some(refusal) = facts.refusal().filter(|_| *default) {
+                    out.truncate(out.trim_end_matches('\n').len());
+                    refusal.fields().iter().for_each(|(key, value)| push_word(key, value, out));
+                    out.push('\n');
+                }
+            }
             LogFormat::Json(fields) => {
                 out.push('{');
                 let mut value = String::new();
@@ -117,6 +144,15 @@ impl AccessLog {
                             template.render(facts, Missing::Dash, &mut value);
                             push_json_text(&value, out);
                         }
+                    }
+                }
+                for (key, value) in facts.refusal().iter().flat_map(|refusal| refusal.fields()) {
+                    let key = if key == "reason" { key.to_owned() } else { format!("reason_{key}") };
+                    if fields.iter().all(|(known, _)| **known != *key) {
+                        out.push_str(if out.ends_with('{') { "" } else { "," });
+                        push_json_text(&key, out);
+                        out.push(':');
+                        push_json_text(&value, out);
                     }
                 }
                 out.push_str("}\n");
@@ -146,7 +182,7 @@ impl LogFormat {
     }
 
     fn text(text: &str) -> Result<Self, Bad> {
-        Template::parse(text).map(Self::Text)
+        Template::parse(text).map(|template| Self::Text { template, default: [DEFAULT, ISTIO].contains(&text) })
     }
 
     fn json(of: Struct) -> Result<Self, Bad> {
@@ -173,6 +209,18 @@ fn is_number(fact: &Fact) -> bool {
             | Fact::UpstreamRequestAttemptCount
             | Fact::DownstreamLocalPort
     )
+}
+
+/// ` key=value`, in quotes (those within escaped as JSON does it) unless the value is one plain word.
+fn push_word(key: &str, value: &str, out: &mut String) {
+    out.push(' ');
+    out.push_str(key);
+    out.push('=');
+    if value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        out.push_str(value);
+    } else {
+        push_json_text(value, out);
+    }
 }
 
 fn push_json_text(text: &str, out: &mut String) {

@@ -14,7 +14,7 @@ mod matching;
 mod redirect;
 mod retry;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use mesh_proto::{
     Any,
@@ -34,6 +34,7 @@ pub use self::{
 use self::{hosts::Hosts, matching::RouteTest};
 use crate::{
     headers::HeaderChanges,
+    reason::Deciders,
     refusal::{At, Bad},
     take::{flag, nothing_left, text_of, type_name, typed},
 };
@@ -193,7 +194,8 @@ impl RouteTable {
         Some(Routed { table: self, virtual_host, route })
     }
 
-    fn virtual_host(&self, head: &Head<'_>) -> Option<&VirtualHost> {
+    /// The virtual host of a request, whether or not one of its routes takes it.
+    pub fn virtual_host(&self, head: &Head<'_>) -> Option<&VirtualHost> {
         let host = if self.ignore_port { head.host() } else { head.authority };
         self.virtual_hosts.get(self.hosts.find(host)?)
     }
@@ -219,6 +221,11 @@ impl RouteTable {
 }
 
 impl VirtualHost {
+    /// Whether it has any route; one without answers 404 to all.
+    pub fn has_routes(&self) -> bool {
+        !self.routes.is_empty()
+    }
+
     fn parse(mut message: pb::VirtualHost) -> Result<Self, Bad> {
         let name = std::mem::take(&mut message.name);
         let filters = FilterConfigs::parse(std::mem::take(&mut message.typed_per_filter_config))?;
@@ -319,7 +326,16 @@ impl Route {
     }
 }
 
-impl Routed<'_> {
+impl<'a> Routed<'a> {
+    /// The objects that had a say so far.
+    pub fn deciders(&self) -> Deciders<'a> {
+        Deciders {
+            virtual_host: Some(&self.virtual_host.provenance),
+            route: Some(&self.route.provenance),
+            ..Deciders::default()
+        }
+    }
+
     /// The fault to inject, from the route or its virtual host.
     pub fn fault(&self) -> Option<&Fault> {
         self.route.filters.fault.as_ref().or(self.virtual_host.filters.fault.as_ref())
@@ -378,6 +394,15 @@ impl Provenance {
         let metadata = metadata.unwrap_or_default().filter_metadata;
         let text = |filter: &str, key: &str| metadata.get(filter).and_then(|s| text_of(s, key)).map(Into::into);
         Self { config: text("istio", "config"), object: text("lateen", "object"), field: text("lateen", "path") }
+    }
+}
+
+/// `KIND NAMESPACE/NAME FIELD`, as people write it; `-` where no object is named.
+impl fmt::Display for Provenance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(object) = &self.object else { return f.write_str("-") };
+        f.write_str(&object.replacen('/', " ", 1))?;
+        self.field.iter().try_for_each(|field| write!(f, " {field}"))
     }
 }
 

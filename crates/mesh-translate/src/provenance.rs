@@ -6,7 +6,11 @@
 
 use std::collections::HashMap;
 
-use mesh_model::{config::Meta, registry::Service};
+use mesh_model::{
+    config::{MeshConfig, Meta},
+    push_context::Scope,
+    registry::Service,
+};
 
 use crate::{
     pb::{self, core},
@@ -45,6 +49,24 @@ impl Provenance {
     /// Of a resource that exists because a service does.
     pub(crate) fn of_service(service: &Service) -> Self {
         Self::default().made_for(service)
+    }
+
+    /// Of calls that leave the mesh: by the Sidecar that draws the scope, else by whoever sets the policy.
+    pub(crate) fn of_departures(scope: &Scope, mesh: &MeshConfig) -> Self {
+        match scope.sidecar.as_ref().filter(|sidecar| !sidecar.spec.egress.is_empty()) {
+            Some(sidecar) => Self::object(&sidecar.meta, "spec.egress"),
+            None => Self::of_outbound_policy(scope, mesh),
+        }
+    }
+
+    /// Of calls of unknown destinations: by the Sidecar that says what becomes of them, else by the mesh's settings.
+    pub(crate) fn of_outbound_policy(scope: &Scope, mesh: &MeshConfig) -> Self {
+        match scope.sidecar.as_ref().filter(|sidecar| sidecar.spec.outbound.is_some()) {
+            Some(sidecar) => Self::object(&sidecar.meta, "spec.outboundTrafficPolicy"),
+            None => Self::default()
+                .lateen("object", text(format!("ConfigMap/{}/istio", mesh.root_namespace)))
+                .lateen("path", text("meshConfig.outboundTrafficPolicy")),
+        }
     }
 
     /// Names the service that it exists for, as its object.

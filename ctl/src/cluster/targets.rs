@@ -1,5 +1,7 @@
 //! Which pod is meant: `pod`, `pod.namespace`, `deploy/name`, `deploy/name.namespace`.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::{
     api::{apps::v1::Deployment, core::v1::Pod},
     apimachinery::pkg::apis::meta::v1::LabelSelector,
@@ -44,26 +46,74 @@ impl Cluster {
 
     /// A running pod of a Deployment.
     pub async fn pod_of(&self, deployment: &PodName) -> Result<PodName, ClusterError> {
+        let workload = self.workload_of(deployment).await?;
         let what = format!("Deployment {}/{}", deployment.namespace, deployment.name);
-        let api: Api<Deployment> = Api::namespaced(self.client.clone(), &deployment.namespace);
+        workload.pods.into_iter().next().ok_or_else(|| ClusterError::NotFound(format!("{what} has no running pod")))
+    }
+
+    /// The workload that is meant: a Deployment with all its running pods, or a pod alone.
+    pub async fn workload(&self, text: &str) -> Result<Workload, ClusterError> {
+        match Target::parse(text, &self.namespace)? {
+            Target::Pod(pod) => {
+                let api: Api<Pod> = Api::namespaced(self.client.clone(), &pod.namespace);
+                let what = format!("Pod {}/{}", pod.namespace, pod.name);
+                let failed = |source| ClusterError::Api { verb: "cannot read", what, source: Box::new(source) };
+                let found = api.get(&pod.name).await.map_err(failed)?;
+                let mut labels = found.metadata.labels.unwrap_or_default();
+                labels.retain(|name, _| !is_generated(name));
+                Ok(Workload { name: pod.name.clone(), namespace: pod.namespace.clone(), labels, pods: vec![pod] })
+            }
+            Target::Deployment(deployment) => self.workload_of(&deployment).await,
+        }
+    }
+
+    async fn workload_of(&self, deployment: &PodName) -> Result<Workload, ClusterError> {
+        let PodName { namespace, name } = deployment.clone();
+        let what = format!("Deployment {namespace}/{name}");
+        let api: Api<Deployment> = Api::namespaced(self.client.clone(), &namespace);
         let failed = |source| ClusterError::Api { verb: "cannot read", what: what.clone(), source: Box::new(source) };
-        let found = api.get(&deployment.name).await.map_err(failed)?;
+        let found = api.get(&name).await.map_err(failed)?;
         let selector = found.spec.map(|spec| spec.selector).unwrap_or_default();
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &deployment.namespace);
-        let params = ListParams::default().labels(&labels(&selector));
-        let pods = pods.list(&params).await.map_err(failed)?;
-        let running = |pod: &&Pod| {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &namespace);
+        let pods = pods.list(&ListParams::default().labels(&query(&selector))).await.map_err(failed)?;
+        let running = |pod: &Pod| {
             let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
             phase == Some("Running") && pod.metadata.deletion_timestamp.is_none()
         };
-        let name = pods.items.iter().find(running).and_then(|pod| pod.metadata.name.clone());
-        let name = name.ok_or_else(|| ClusterError::NotFound(format!("{what} has no running pod")))?;
-        Ok(PodName { namespace: deployment.namespace.clone(), name })
+        let names = pods.items.into_iter().filter(running).filter_map(|pod| pod.metadata.name);
+        let pods = names.map(|name| PodName { namespace: namespace.clone(), name }).collect();
+        Ok(Workload { name, namespace, labels: selector.match_labels.unwrap_or_default(), pods })
     }
 }
 
+/// Pods that do the same work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// Of the Deployment, or of the pod alone.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Labels that choose these pods.
+    pub labels: BTreeMap<String, String>,
+    /// Those that run.
+    pub pods: Vec<PodName>,
+}
+
+/// Labels that controllers and the mesh give to pods; they change from pod to pod, or choose nothing.
+fn is_generated(label: &str) -> bool {
+    const NAMES: &[&str] = &["pod-template-hash", "controller-revision-hash", "pod-template-generation"];
+    const PREFIXES: &[&str] = &[
+        "apps.kubernetes.io/",
+        "statefulset.kubernetes.io/",
+        "service.istio.io/",
+        "security.istio.io/",
+        "batch.kubernetes.io/",
+    ];
+    NAMES.contains(&label) || PREFIXES.iter().any(|prefix| label.starts_with(prefix))
+}
+
 /// A selector as the API's query wants it.
-fn labels(selector: &LabelSelector) -> String {
+fn query(selector: &LabelSelector) -> String {
     let equal = selector.match_labels.iter().flatten().map(|(key, value)| format!("{key}={value}"));
     equal.collect::<Vec<_>>().join(",")
 }

@@ -1,24 +1,26 @@
 //! What becomes of a request: every decision on its way, and what made it.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use mesh_proto::type_url;
 use mesh_snapshot::{
-    Action, Connection, FilterChain, Handler, Head, HttpManager, Listener, Provenance, Route, Routed, TcpForward,
-    Transport,
+    Action, Connection, Deciders, FilterChain, Handler, Head, HttpManager, Listener, Provenance, Reason, Refusal,
+    Route, Routed, TcpForward, Transport,
 };
 use serde::Serialize;
 
 use super::{
     request::{BadRequest, Carrier, Parts, Request},
     targets::Target,
+    way::Way,
     world::World,
 };
 
-/// The listener that takes redirected connections.
-const BOUND: &str = "virtualOutbound";
-/// Where names lead that nobody knows: an address of no network.
-const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+/// The chains of connections to the ports at which they are captured.
+const OWN_PORTS: &[&str] = &["virtualOutbound-blackhole", "virtualInbound-blackhole"];
+/// The virtual host of hosts that nobody may call, and the cluster that stands for it.
+const BLOCK_ALL: &str = "block_all";
+const BLACK_HOLE: &str = "BlackHoleCluster";
 
 /// An answer, for people ([`std::fmt::Display`]) and for programs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -50,6 +52,9 @@ pub struct Explanation {
     pub applies: Vec<String>,
     /// The status and flag that come back where no server is asked, such as `503 NC`.
     pub code: Option<String>,
+    /// Why it is refused, or leaves the mesh, by the code of `docs/reasons.md`, as the proxy's log has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
     /// What comes of it, in a sentence.
     pub outcome: String,
     /// What to try next.
@@ -82,6 +87,8 @@ pub struct Chain {
     pub made: Made,
     /// What it asks of a connection; empty where it takes any.
     pub asks: String,
+    /// Whether TLS ends there.
+    pub ends_tls: bool,
     /// Whether it reads HTTP.
     pub reads_http: bool,
 }
@@ -112,27 +119,21 @@ impl World {
     /// The request is none.
     pub fn explain(&self, request: &Request) -> Result<Explanation, BadRequest> {
         let parts = request.parts()?;
-        let resolved = self.resolve(&parts.host);
-        let destination = SocketAddr::new(resolved.ip.unwrap_or(NOWHERE), parts.port);
+        let way = self.way(&parts);
         let mut told = Explanation {
             proxy: self.proxy.name.clone(),
             request: format!("{} {}", parts.method, request.url),
-            destination: destination.to_string(),
-            resolved: resolved.how,
+            destination: way.destination.to_string(),
+            resolved: way.how.clone(),
+            notes: way.note.iter().cloned().collect(),
             ..Explanation::default()
         };
-        if !resolved.known {
-            told.notes.push(format!(
-                "`{}` is resolved by whoever runs its DNS; only its port and name are known here",
-                parts.host
-            ));
-        }
-        if destination.ip().is_loopback() {
+        if way.destination.ip().is_loopback() {
             told.outcome = "calls of the pod's own loopback do not pass through its proxy".to_owned();
             return Ok(told);
         }
-        let mut involved = vec![(type_url::LISTENER, BOUND.to_owned())];
-        self.connect(&parts, destination, &mut told, &mut involved);
+        let mut involved = Involved::new();
+        self.connect(&parts, &way, &mut told, &mut involved);
         involved.dedup();
         let names: Vec<(&'static str, &str)> = involved.iter().map(|(kind, name)| (*kind, name.as_str())).collect();
         told.behind = self.behind(&names);
@@ -140,11 +141,16 @@ impl World {
         Ok(told)
     }
 
-    fn connect(&self, parts: &Parts, destination: SocketAddr, told: &mut Explanation, involved: &mut Involved) {
-        let Some(bound) = self.snapshot.listener(BOUND) else {
-            told.fails("no connection", "this proxy has no listener for outbound calls; it is no sidecar".to_owned());
+    fn connect(&self, parts: &Parts, way: &Way<'_>, told: &mut Explanation, involved: &mut Involved) {
+        let destination = way.destination;
+        let Some(bound) = way.bound else {
+            let outcome = format!("no connection: this proxy does not listen on port {}", destination.port());
+            told.fails("no connection", outcome);
+            told.next.push("add a Gateway server with that port, and a selector that chooses this pod".to_owned());
+            told.next.push(self.command("proxy-config listener {}"));
             return;
         };
+        involved.push((type_url::LISTENER, bound.name.to_string()));
         let listener = self.snapshot.listener_for(bound, destination);
         involved.push((type_url::LISTENER, listener.name.to_string()));
         told.listener = Some(Made::by(&listener.name, &listener.provenance));
@@ -156,23 +162,26 @@ impl World {
         };
         let name = parts.host.to_ascii_lowercase();
         let is_tls = parts.carrier == Carrier::Tls;
-        let own = self.view.addresses.first().copied().unwrap_or(NOWHERE);
         let connection = Connection {
             destination,
-            source: SocketAddr::new(own, 0),
+            source: SocketAddr::new(way.source, 0),
             transport: if is_tls { Transport::Tls } else { Transport::Raw },
             server_name: (is_tls && name.parse::<IpAddr>().is_err()).then_some(&name),
             protocols: &protocols,
         };
         let Some(chain) = listener.chain(&connection.inspected(listener.inspection(destination.port()))) else {
-            told.fails("closed NR", format!("no filter chain of {} takes the connection: it is closed", listener.name));
+            let deciders = Deciders { listener: Some(&listener.provenance), ..Deciders::default() };
+            told.refuses("closed NR", Reason::NoFilterChain, &parts.called(destination), &deciders);
             told.next.push(self.command(&format!("proxy-config listener {{}} --port {}", destination.port())));
             return;
         };
         told.filter_chain = Some(Chain::of(chain));
         match &chain.handler {
-            Handler::Tcp(forward) => self.pass_bytes(chain, forward, destination, told, involved),
-            Handler::Http(manager) => self.route(manager, parts, destination, told, involved),
+            Handler::Tcp(forward) => {
+                let host = parts.called(destination);
+                self.pass_bytes(listener, chain, forward, Going { host: &host, destination }, told, involved);
+            }
+            Handler::Http(manager) => self.route(listener, manager, parts, destination, told, involved),
         }
     }
 
@@ -185,22 +194,29 @@ impl World {
 
     fn pass_bytes(
         &self,
+        listener: &Listener,
         chain: &FilterChain,
         forward: &TcpForward,
-        destination: SocketAddr,
+        going: Going<'_>,
         told: &mut Explanation,
         involved: &mut Involved,
     ) {
         told.route = chain.provenance.field.is_some().then(|| Made::by("", &chain.provenance));
         let total: u64 = forward.targets().iter().map(|(_, weight)| weight).sum();
         for (cluster, weight) in forward.targets() {
-            told.clusters.push(self.target(cluster, *weight, total, destination, involved));
+            told.clusters.push(self.target(cluster, *weight, total, going.destination, involved));
         }
-        self.conclude(told, false);
+        let deciders =
+            Deciders { listener: Some(&listener.provenance), route: Some(&chain.provenance), ..Deciders::default() };
+        if OWN_PORTS.contains(&&*chain.name) {
+            return told.refuses("closed UH", Reason::OwnPort, going.host, &deciders);
+        }
+        self.conclude(told, "closed", going, &deciders);
     }
 
     fn route(
         &self,
+        listener: &Listener,
         manager: &HttpManager,
         parts: &Parts,
         destination: SocketAddr,
@@ -208,13 +224,15 @@ impl World {
         involved: &mut Involved,
     ) {
         let Some(table) = self.snapshot.routes(manager) else {
-            told.fails("404 NR", "the routes of this listener have not come".to_owned());
+            told.refuses("404 NR", Reason::NoHost, &parts.authority, &Deciders::default());
+            told.notes.push("the routes of this listener have not come".to_owned());
             return;
         };
         involved.push((type_url::ROUTE, table.name.to_string()));
         told.route_table = Some(table.name.to_string());
         let Some(path) = manager.path_form.apply(&parts.path) else {
-            told.fails("400", "the path leads out of its root".to_owned());
+            told.refuses("400", Reason::BadRequest, &parts.authority, &Deciders::default());
+            told.notes.push("the path leads out of its root".to_owned());
             return;
         };
         if path != parts.path {
@@ -222,7 +240,7 @@ impl World {
         }
         let head = Head {
             method: &parts.method,
-            scheme: "http",
+            scheme: if parts.carrier == Carrier::Tls { "https" } else { "http" },
             authority: &parts.authority,
             path: &path,
             query: parts.query.as_deref(),
@@ -233,11 +251,13 @@ impl World {
         let passed = search.passed.into_iter().map(|(route, because)| Passed { route: of_route(route), because });
         told.passed = passed.collect();
         let Some(routed) = search.routed else {
-            let why = match &told.virtual_host {
-                None => format!("no virtual host of routes {} has the name {}", table.name, head.host()),
-                Some(host) => format!("no route of virtual host {} takes the request", host.name),
+            let host = search.virtual_host;
+            let deciders = Deciders {
+                listener: Some(&listener.provenance),
+                virtual_host: host.map(|host| &host.provenance),
+                ..Deciders::default()
             };
-            told.fails("404 NR", why);
+            told.refuses("404 NR", Reason::of_unrouted(host), head.authority, &deciders);
             told.next.push(self.command(&format!("proxy-config route {{}} --name {}", table.name)));
             return;
         };
@@ -259,13 +279,11 @@ impl World {
                 let (status, location) = (to.status.as_u16(), to.location(head, routed.matched(head)));
                 told.fails(&status.to_string(), format!("{status}, location: {location}"));
             }
-            Action::Direct(response) if &*routed.route.name == "block_all" => {
-                let status = response.status.as_u16();
-                told.fails(
-                    &status.to_string(),
-                    format!("{status}: nobody knows {}, and outboundTrafficPolicy is REGISTRY_ONLY", head.host()),
-                );
-                told.next.push("add a ServiceEntry for the host, or a Sidecar egress host that imports it".to_owned());
+            Action::Direct(response) if &*routed.virtual_host.name == BLOCK_ALL => {
+                let hole = self.snapshot.cluster(BLACK_HOLE).map(|cluster| &cluster.config.provenance);
+                let deciders = Deciders { cluster: hole, ..routed.deciders() };
+                told.refuses(&response.status.as_u16().to_string(), Reason::BlackHole, head.authority, &deciders);
+                self.note_scope(head.authority, destination, told);
             }
             Action::Direct(response) => {
                 let (status, body) = (response.status.as_u16(), String::from_utf8_lossy(&response.body));
@@ -276,8 +294,26 @@ impl World {
                 for target in forward.targets() {
                     told.clusters.push(self.target(&target.cluster, target.weight(), total, destination, involved));
                 }
-                self.conclude(told, true);
+                let going = Going { host: head.authority, destination };
+                self.conclude(told, "503", going, &routed.deciders());
+                self.inject(routed, head, told);
             }
+        }
+    }
+
+    /// A fault that every request meets is what comes of it.
+    fn inject(&self, routed: &Routed<'_>, head: &Head<'_>, told: &mut Explanation) {
+        let cluster = told.clusters.first().map_or("", |target| &target.cluster.name);
+        let Some(fault) = routed.fault().filter(|fault| fault.concerns(head, cluster)) else { return };
+        let always = |share: mesh_snapshot::Fraction| share.percent() >= 100.0;
+        if let Some((abort, _)) = fault.any_abort().filter(|(_, share)| always(*share)) {
+            let code = match abort {
+                mesh_snapshot::Abort::Http(status) => format!("{} FI", status.as_u16()),
+                mesh_snapshot::Abort::Grpc(_) => "200 FI".to_owned(),
+            };
+            told.refuses(&code, Reason::FaultAbort, head.authority, &routed.deciders());
+        } else if told.reason.is_none() && fault.any_delay().is_some_and(|(_, share)| always(share)) {
+            told.goes_on(Reason::FaultDelay, head.authority, &routed.deciders());
         }
     }
 
@@ -298,10 +334,37 @@ impl World {
     }
 }
 
+fn refusal(reason: Reason, host: &str, deciders: &Deciders<'_>) -> Refusal {
+    Refusal { reason, host: host.into(), decided: reason.decided_by(deciders), explain: None }
+}
+
+/// What is called, and where that leads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Going<'a> {
+    /// As the proxy's log has it.
+    pub(super) host: &'a str,
+    pub(super) destination: SocketAddr,
+}
+
 /// Resources that had a say.
 pub(super) type Involved = Vec<(&'static str, String)>;
 
 impl Explanation {
+    /// It ends here, in the words of the proxy's log.
+    pub(super) fn refuses(&mut self, code: &str, reason: Reason, host: &str, deciders: &Deciders<'_>) {
+        let refusal = refusal(reason, host, deciders);
+        self.reason = Some(reason.code());
+        self.next.push(reason.way_out().to_owned());
+        self.fails(code, format!("{code}, {refusal}"));
+    }
+
+    /// It goes on, but not as usual.
+    pub(super) fn goes_on(&mut self, reason: Reason, host: &str, deciders: &Deciders<'_>) {
+        self.reason = Some(reason.code());
+        self.next.push(reason.way_out().to_owned());
+        self.outcome = format!("{}; {}", self.outcome, refusal(reason, host, deciders));
+    }
+
     pub(super) fn fails(&mut self, code: &str, outcome: String) {
         self.code = Some(code.to_owned());
         self.outcome = outcome;
@@ -311,7 +374,8 @@ impl Explanation {
 impl Chain {
     fn of(chain: &FilterChain) -> Self {
         let reads_http = matches!(chain.handler, Handler::Http(_));
-        Self { made: Made::by(&chain.name, &chain.provenance), asks: chain.asks(), reads_http }
+        let (made, ends_tls) = (Made::by(&chain.name, &chain.provenance), chain.tls.is_some());
+        Self { made, asks: chain.asks(), ends_tls, reads_http }
     }
 }
 

@@ -1,6 +1,9 @@
 //! What is asked about.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use serde::{Deserialize, Serialize};
@@ -55,6 +58,14 @@ pub(super) enum Carrier {
     Http(&'static str),
     Tls,
     Bytes,
+}
+
+impl Parts {
+    /// What a connection calls, as the proxy's log has it: the server name of TLS, else the address.
+    pub(super) fn called(&self, destination: SocketAddr) -> String {
+        let is_name = self.carrier == Carrier::Tls && self.host.parse::<IpAddr>().is_err();
+        if is_name { self.host.to_ascii_lowercase() } else { destination.to_string() }
+    }
 }
 
 fn get() -> String {

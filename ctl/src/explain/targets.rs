@@ -1,13 +1,15 @@
 //! Where a request goes in the end, and what happens to it on the way.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use mesh_proto::type_url;
-use mesh_snapshot::{Abort, Action, Discovery, Forward, Head, RewrittenHost, Routed};
+use mesh_snapshot::{
+    Abort, Action, Deciders, Discovery, Forward, Head, PickContext, Reason, RewrittenHost, Routed, Tick,
+};
 use serde::Serialize;
 
 use super::{
-    answer::{Explanation, Involved, Made},
+    answer::{Explanation, Going, Involved, Made},
     world::World,
 };
 
@@ -138,60 +140,68 @@ impl World {
         target
     }
 
-    /// What comes of the targets together.
-    pub(super) fn conclude(&self, told: &mut Explanation, is_http: bool) {
-        let unknown = told.clusters.iter().find(|t| t.found == Found::Unknown).cloned();
-        let empty = told.clusters.iter().find(|t| t.endpoints.is_empty()).cloned();
-        let of = |target: &Target| {
-            if told.clusters.len() > 1 {
-                format!("{} % of the requests: ", rounded(target.percent))
-            } else {
-                String::new()
-            }
+    /// What comes of the targets together; `refused` is what the client sees where nobody is asked.
+    pub(super) fn conclude(&self, told: &mut Explanation, refused: &str, going: Going<'_>, deciders: &Deciders<'_>) {
+        let several = told.clusters.len() > 1;
+        let code = |target: &Target, flag: &str| {
+            let share =
+                if several { format!("{} % of the requests: ", rounded(target.percent)) } else { String::new() };
+            (format!("{refused} {flag}"), share)
         };
-        let code = |flag: &str| if is_http { format!("503 {flag}") } else { format!("closed {flag}") };
-        if let Some(target) = unknown {
+        if let Some(target) = told.clusters.iter().find(|t| t.found == Found::Unknown).cloned() {
+            let (code, share) = code(&target, "NC");
+            told.refuses(&code, Reason::NoCluster, going.host, deciders);
+            told.outcome.insert_str(0, &share);
             let name = &target.cluster.name;
-            let why = match &target.unusable {
+            told.notes.push(match &target.unusable {
                 Some(why) => format!("{why}; where stock Envoy is the data plane it may be otherwise"),
                 None => format!(
                     "there is no cluster {name}: no service has that host and port, or no DestinationRule that subset"
                 ),
-            };
-            let outcome = format!("{}{}: {why}", of(&target), code("NC"));
-            told.fails(&code("NC"), outcome);
+            });
             let host = name.rsplit('|').next().unwrap_or(name);
             told.next.push(self.command(&format!("proxy-config cluster {{}} --fqdn {host}")));
             return;
         }
-        if let Some(target) = empty {
+        let reason = |target: &Target| Some((target.clone(), self.nobody_in(target)?));
+        if let Some((target, reason)) = told.clusters.iter().find_map(reason) {
+            let (code, share) = code(&target, "UH");
             let name = &target.cluster.name;
-            let why = match &target.unusable {
-                Some(why) => why.clone(),
-                None if name == "BlackHoleCluster" => "nobody knows this destination, and outboundTrafficPolicy is REGISTRY_ONLY, or the proxy itself was dialled".to_owned(),
-                None => format!("cluster {name} has no endpoint that takes requests"),
-            };
-            let outcome = format!("{}{}: {why}", of(&target), code("UH"));
-            told.fails(&code("UH"), outcome);
-            if name == "BlackHoleCluster" {
-                told.next.push(
-                    "add a ServiceEntry for the destination, or a Sidecar egress host that imports it".to_owned(),
-                );
-            } else {
-                told.next.push(self.command(&format!("proxy-config endpoint {{}} --cluster \"{name}\"")));
-                let service = name.rsplit('|').next().and_then(|host| host.split_once(".svc."));
-                let service = service.and_then(|(service, _)| service.rsplit_once('.'));
-                told.next.extend(
-                    service.map(|(name, namespace)| format!("kubectl -n {namespace} get pods,endpoints {name}")),
-                );
+            let cluster = self.snapshot.cluster(name).map(|cluster| &cluster.config.provenance);
+            told.refuses(&code, reason, going.host, &Deciders { cluster, ..*deciders });
+            told.outcome.insert_str(0, &share);
+            told.notes.extend(target.unusable.clone());
+            if reason == Reason::BlackHole {
+                return self.note_scope(going.host, going.destination, told);
             }
+            told.next.push(self.command(&format!("proxy-config endpoint {{}} --cluster \"{name}\"")));
+            let service = name.rsplit('|').next().and_then(|host| host.split_once(".svc."));
+            let service = service.and_then(|(service, _)| service.rsplit_once('.'));
+            told.next
+                .extend(service.map(|(name, namespace)| format!("kubectl -n {namespace} get pods,endpoints {name}")));
             return;
         }
         told.outcome = sent(told);
-        if told.clusters.iter().any(|t| t.cluster.name == "PassthroughCluster") {
-            told.notes.push("no service of the mesh is known at this host and port: the connection goes where it was going, without routes, retries or metrics by service".to_owned());
-            told.next.push("if it should be known: kubectl get services,serviceentries,sidecars -A".to_owned());
+        let leaves = |target: &Target| Reason::of_cluster(&target.cluster.name) == Some(Reason::Passthrough);
+        if let Some(target) = told.clusters.iter().find(|target| leaves(target)).cloned() {
+            let cluster = self.snapshot.cluster(&target.cluster.name).map(|cluster| &cluster.config.provenance);
+            told.goes_on(Reason::Passthrough, going.host, &Deciders { cluster, ..*deciders });
+            self.note_scope(going.host, going.destination, told);
         }
+    }
+
+    /// Why nobody of a cluster can be asked. Who DNS would give is not known here.
+    fn nobody_in(&self, target: &Target) -> Option<Reason> {
+        let cluster = self.snapshot.cluster(&target.cluster.name).filter(|_| target.found == Found::Listed)?;
+        let context = PickContext {
+            now: Tick::after(Duration::ZERO),
+            random: 0,
+            hash: None,
+            original_destination: None,
+            tried: &[],
+            avoid: 0,
+        };
+        cluster.pick(&context).is_none().then(|| Reason::of_empty(cluster, context.now))
     }
 }
 

@@ -36,9 +36,10 @@ impl fmt::Display for Explanation {
         }
         if let Some(chain) = &self.filter_chain {
             let asks = if chain.asks.is_empty() { "any connection" } else { &chain.asks };
+            let tls = if chain.ends_tls { "TLS ends here, " } else { "" };
             let does = if chain.reads_http { "HTTP" } else { "bytes" };
             let name = if chain.made.name.is_empty() { String::new() } else { format!("{}: ", chain.made.name) };
-            line(f, "Filter chain", &format!("{name}{asks}, read as {does}"))?;
+            line(f, "Filter chain", &format!("{name}{asks}, {tls}read as {does}"))?;
         }
         if let Some(table) = &self.route_table {
             line(f, "Routes", table)?;

@@ -3,14 +3,19 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
+    sync::Arc,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use mesh_model::{push_context::PushContext, registry::Health, store};
+use mesh_model::{
+    push_context::{PushContext, Scope},
+    registry::Health,
+    store,
+};
 use mesh_proto::{Any, envoy::envoy::config::core::v3::Node, unpack};
 use mesh_snapshot::{Kind, Snapshot, Store};
 use mesh_translate::{BadNode, Built, ProxyView};
-use mesh_types::Hostname;
+use mesh_types::{Hostname, NodeKind};
 use serde::Deserialize;
 
 use super::standing::Standing;
@@ -87,6 +92,8 @@ pub struct World {
     pub(super) proxy: Proxy,
     pub(super) push: PushContext,
     pub(super) view: ProxyView,
+    /// What of the mesh the proxy sees.
+    pub(super) scope: Arc<Scope>,
     pub(super) snapshot: Snapshot,
     /// Hashes of all resources, by type and name.
     pub(super) versions: BTreeMap<(&'static str, String), String>,
@@ -115,7 +122,11 @@ impl World {
         taken.put(mesh_translate::endpoints(&view, &push, &wanted.endpoints));
         taken.put(mesh_translate::routes(&view, &push, &wanted.routes));
         let snapshot = taken.store.build(&Snapshot::default());
-        Ok(Self { proxy, push, view, snapshot, versions: taken.versions, refused: taken.refused })
+        let scope = match view.kind {
+            NodeKind::Sidecar => push.scope(&view.namespace, &view.labels),
+            NodeKind::Router => push.scope_of_gateway(&view.namespace),
+        };
+        Ok(Self { proxy, push, view, scope, snapshot, versions: taken.versions, refused: taken.refused })
     }
 
     /// Where a host leads, as the pod's resolver has it.
@@ -126,20 +137,25 @@ impl World {
         if host == "localhost" {
             return Resolved { ip: Some(Ipv4Addr::LOCALHOST.into()), how: "the pod itself".to_owned(), known: true };
         }
-        let domain = self.view.cluster_domain();
-        let search = [format!("{}.svc.{domain}", self.view.namespace), format!("svc.{domain}"), domain.to_owned()];
-        // A name with five dots or more is asked for as it is first.
-        let relative = search.iter().map(|suffix| format!("{host}.{suffix}"));
-        let names: Vec<String> = if host.matches('.').count() >= 5 {
-            std::iter::once(host.to_owned()).chain(relative).collect()
-        } else {
-            relative.chain([host.to_owned()]).collect()
-        };
+        let names = self.names(host);
         names.iter().find_map(|name| self.address_of(name, 8)).unwrap_or_else(|| Resolved {
             ip: None,
             how: "this cluster knows no such name: explained as if it led to 192.0.2.1".to_owned(),
             known: false,
         })
+    }
+
+    /// The names that the pod's resolver asks for, in its order.
+    pub(super) fn names(&self, host: &str) -> Vec<String> {
+        let domain = self.view.cluster_domain();
+        let search = [format!("{}.svc.{domain}", self.view.namespace), format!("svc.{domain}"), domain.to_owned()];
+        // A name with five dots or more is asked for as it is first.
+        let relative = search.iter().map(|suffix| format!("{host}.{suffix}"));
+        if host.matches('.').count() >= 5 {
+            std::iter::once(host.to_owned()).chain(relative).collect()
+        } else {
+            relative.chain([host.to_owned()]).collect()
+        }
     }
 
     fn address_of(&self, name: &str, aliases: u8) -> Option<Resolved> {

@@ -60,6 +60,14 @@ fn service(records: &mut Vec<Record>, number: u8, name: &str, versions: &[&str])
     records.push(record(type_url::ENDPOINTS, &host, pack(&endpoints)));
 }
 
+/// An object as galley sends it.
+fn config(object: &Value) -> Record {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap().to_owned();
+    let url = type_url::config("networking.istio.io", "v1", &text("/kind"));
+    let body = mcp::ConfigObject { json: object.to_string() };
+    record(&url, &format!("{}/{}", text("/metadata/namespace"), text("/metadata/name")), pack(&body))
+}
+
 /// Bookinfo with these objects, as pilot tells it of productpage's proxy.
 fn told(yaml: &str) -> Told {
     let mut records = Vec::new();
@@ -68,16 +76,27 @@ fn told(yaml: &str) -> Told {
     service(&mut records, 3, "reviews", &["v1", "v2", "v3"]);
     service(&mut records, 4, "productpage", &["v1"]);
     for document in yaml.split("\n---").filter(|text| !text.trim().is_empty()) {
-        let object: Value = serde_saphyr::from_str(document).unwrap();
-        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap().to_owned();
-        let url = type_url::config("networking.istio.io", "v1", &text("/kind"));
-        let body = mcp::ConfigObject { json: object.to_string() };
-        records.push(record(&url, &format!("{}/{}", text("/metadata/namespace"), text("/metadata/name")), pack(&body)));
+        records.push(config(&serde_saphyr::from_str(document).unwrap()));
     }
-    let id = "sidecar~10.1.4.0~productpage-v1.default~default.svc.cluster.local";
+    told_of(records)
+}
+
+/// The same, and one more object.
+fn told_with(yaml: &str, object: &Value) -> Told {
+    let Told { mut records, .. } = told(yaml);
+    records.push(config(object));
+    told_of(records)
+}
+
+fn told_of(records: Vec<Record>) -> Told {
+    told_by("sidecar~10.1.4.0~productpage-v1.default~default.svc.cluster.local", records)
+}
+
+/// Of the proxy with this node id.
+fn told_by(id: &str, records: Vec<Record>) -> Told {
     let node = Node { id: id.to_owned(), ..Node::default() };
     let proxy = Proxy {
-        name: "productpage-v1.default".to_owned(),
+        name: id.split('~').nth(2).unwrap().to_owned(),
         node: STANDARD.encode(pack(&node).value),
         types: TYPES.iter().map(|url| ((*url).to_owned(), Standing::default())).collect(),
     };
@@ -134,26 +153,141 @@ spec: {egress: [{hosts: ['*/*']}], outboundTrafficPolicy: {mode: REGISTRY_ONLY}}
 /// Each end that a request may take, as code, and words that stand somewhere in the text.
 #[test]
 fn every_outcome_has_a_code_and_says_what_to_try() {
-    let cases: [(&str, &str, Option<&str>, &str); 13] = [
-        ("", "http://details:9080/", None, "default: the service itself, no VirtualService is for it"),
-        ("", "http://details:9080/", None, "sent to the one endpoint"),
-        ("", "http://unknown.example.com/", None, "explained as if it led to 192.0.2.1"),
-        ("", "http://10.9.9.9:9080/", None, "PassthroughCluster"),
-        ("", "http://localhost:9080/", None, "do not pass through its proxy"),
-        ("", "https://details:9080/", None, "PassthroughFilterChain"),
-        (ENTRY, "http://db.example.com/", None, "has this address for db.example.com"),
-        (ENTRY, "http://db.example.com/", None, "db.example.com:80  by DNS"),
-        (ENTRY, "tcp://10.50.0.1:5432", None, "10.50.0.1_5432 (ServiceEntry default/db)"),
-        (ENTRY, "http://unknown.example.com/", Some("502"), "outboundTrafficPolicy is REGISTRY_ONLY"),
-        (REVIEWS, "http://details:9080/moved", Some("301"), "301, location: http://details:9080/here"),
-        (REVIEWS, "http://details:9080/other", Some("404 NR"), "proxy-config route productpage-v1.default --name 9080"),
-        (REVIEWS, "http://productpage:9080/", Some("503 UH"), "kubectl -n default get pods,endpoints productpage"),
+    type Case = (&'static str, &'static str, Option<&'static str>, Option<&'static str>, &'static str);
+    let cases: [Case; 18] = [
+        ("", "http://details:9080/", None, None, "default: the service itself, no VirtualService is for it"),
+        ("", "http://details:9080/", None, None, "sent to the one endpoint"),
+        ("", "http://unknown.example.com/", None, Some("PASSTHROUGH"), "explained as if it led to 192.0.2.1"),
+        (
+            "",
+            "http://10.9.9.9:9080/",
+            None,
+            Some("PASSTHROUGH"),
+            "(ConfigMap istio-system/istio meshConfig.outboundTrafficPolicy)",
+        ),
+        ("", "http://10.9.9.9:9080/", None, Some("PASSTHROUGH"), "the mesh knows no such destination at all"),
+        (
+            "",
+            "tcp://10.96.0.3:22",
+            None,
+            Some("PASSTHROUGH"),
+            "service reviews.default.svc.cluster.local has no port 22, only 9080",
+        ),
+        ("", "http://localhost:9080/", None, None, "do not pass through its proxy"),
+        ("", "https://details:9080/", None, Some("PASSTHROUGH"), "PassthroughFilterChain"),
+        ("", "tcp://10.0.0.1:15001", Some("closed UH"), Some("OWN_PORT"), "would go in a circle"),
+        (ENTRY, "http://db.example.com/", None, None, "has this address for db.example.com"),
+        (ENTRY, "http://db.example.com/", None, None, "db.example.com:80  by DNS"),
+        (ENTRY, "tcp://10.50.0.1:5432", None, None, "10.50.0.1_5432 (ServiceEntry default/db)"),
+        (
+            ENTRY,
+            "http://unknown.example.com/",
+            Some("502"),
+            Some("BLACKHOLE"),
+            "(Sidecar default/all spec.outboundTrafficPolicy)",
+        ),
+        (ENTRY, "tls://google.com:443", Some("closed UH"), Some("BLACKHOLE"), "BLACKHOLE google.com: "),
+        (REVIEWS, "http://details:9080/moved", Some("301"), None, "301, location: http://details:9080/here"),
+        (
+            REVIEWS,
+            "http://details:9080/other",
+            Some("404 NR"),
+            Some("NO_ROUTE"),
+            "proxy-config route productpage-v1.default --name 9080",
+        ),
+        (
+            REVIEWS,
+            "http://productpage:9080/",
+            Some("503 UH"),
+            Some("CLUSTER_REFUSED"),
+            "kubectl -n default get pods,endpoints productpage",
+        ),
+        (
+            NARROW,
+            "http://reviews:9080/",
+            None,
+            Some("PASSTHROUGH"),
+            "which Sidecar default/narrow does not import: add \"default/reviews.default.svc.cluster.local\" to the hosts of its egress",
+        ),
     ];
-    for (yaml, url, code, words) in cases {
+    for (yaml, url, code, reason, words) in cases {
         let told = explain(yaml, "GET", url, &[]);
-        assert_eq!(told.code.as_deref(), code, "{told}");
+        assert_eq!((told.code.as_deref(), told.reason), (code, reason), "{told}");
         assert!(told.to_string().contains(words), "no \"{words}\" in\n{told}");
     }
+}
+
+/// A scope that has `details` only.
+const NARROW: &str = "
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: narrow, namespace: default, creationTimestamp: '2025-01-01T00:00:00Z'}
+spec: {egress: [{hosts: ['./details.default.svc.cluster.local']}], outboundTrafficPolicy: {mode: ALLOW_ANY}}
+";
+
+/// What two pods of productpage remember: a host in scope, two services out of it by address and by name, one outside.
+fn learned(world: &World) -> ctl::scope::Learned {
+    let first = json!({
+        "called": [
+            { "cluster": "outbound|9080||details.default.svc.cluster.local", "calls": 3 },
+            { "cluster": "outbound|9080|v1|details.default.svc.cluster.local", "calls": 1 },
+        ],
+        "missed": [{ "address": "10.96.0.3:9080", "host": null, "reason": "PASSTHROUGH", "calls": 2, "lastSeen": 1 }],
+        "misses": 2,
+    });
+    let second = json!({
+        "called": [],
+        "missed": [
+            { "address": "10.96.0.3:9080", "host": "reviews:9080", "reason": "PASSTHROUGH", "calls": 5, "lastSeen": 1 },
+            { "address": "192.0.2.7:9080", "host": "ratings.default", "reason": "PASSTHROUGH", "calls": 1, "lastSeen": 1 },
+            { "address": "192.0.2.8:443", "host": "ifconfig.me", "reason": "PASSTHROUGH", "calls": 4, "lastSeen": 1 },
+        ],
+        "misses": 10,
+    });
+    let pages: Vec<ctl::scope::Page> = [first, second].map(|page| serde_json::from_value(page).unwrap()).into();
+    ctl::scope::Learned::of(world, &pages)
+}
+
+#[test]
+fn a_workload_is_told_whom_it_really_calls() {
+    let world = World::of(&told(NARROW)).unwrap();
+    assert_eq!(
+        learned(&world).table().to_string(),
+        "\
+HOST                                  PORT     CALLS     SCOPE        WHAT IT IS
+details.default.svc.cluster.local     9080     4         in scope     Service default/details
+ratings.default.svc.cluster.local     9080     1         missed       Service default/ratings
+reviews.default.svc.cluster.local     9080     7         missed       Service default/reviews
+ifconfig.me                           443      4         unknown      the mesh does not know it
+"
+    );
+}
+
+#[test]
+fn a_sidecar_covers_what_was_called() {
+    let world = World::of(&told(NARROW)).unwrap();
+    let labels = [("app".to_owned(), "productpage".to_owned())].into();
+    let sidecar = learned(&world).sidecar(&world, "productpage-v1", "default", &labels).unwrap();
+    assert_eq!(sidecar["metadata"], json!({ "name": "productpage-v1", "namespace": "default" }));
+    let hosts = json!([
+        "default/details.default.svc.cluster.local",
+        "default/ratings.default.svc.cluster.local",
+        "default/reviews.default.svc.cluster.local",
+    ]);
+    assert_eq!(sidecar["spec"]["egress"], json!([{ "hosts": hosts }]));
+    assert_eq!(sidecar["spec"]["workloadSelector"], json!({ "labels": { "app": "productpage" } }));
+    assert_eq!(sidecar["spec"]["outboundTrafficPolicy"], json!({ "mode": "ALLOW_ANY" }));
+    let comments = learned(&world).comments(&world);
+    assert!(comments[0].contains("takes the place of Sidecar default/narrow"), "{comments:?}");
+    assert!(comments[1].starts_with("not here: ifconfig.me port 443 (4 calls)"), "{comments:?}");
+    // Under the Sidecar that was written, what was missed is in scope.
+    let mut text = sidecar.clone();
+    text["metadata"]["creationTimestamp"] = json!("2025-01-01T00:00:00Z");
+    let world = World::of(&told_with(NARROW, &text)).unwrap();
+    let scopes: Vec<_> = learned(&world).called.into_iter().map(|call| call.scope).collect();
+    use ctl::scope::Seen::{InScope, Unknown};
+    assert_eq!(scopes, [InScope, InScope, InScope, Unknown]);
+    assert!(ctl::scope::Learned::default().sidecar(&world, "a", "b", &labels).is_none());
 }
 
 #[test]
@@ -195,6 +329,98 @@ fn programs_read_the_same() {
     assert_eq!(told["clusters"][0]["percent"], 80.0);
     assert_eq!(told["clusters"][0]["endpoints"][0]["address"], "10.1.3.0:9080");
     assert_eq!(told["passed"][0]["because"], json!(["header `end-user` is absent, should be `jason`"]));
+}
+
+const GATEWAY: &str = "
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: public, namespace: default, creationTimestamp: '2025-01-01T00:00:00Z'}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - {port: {number: 80, name: http, protocol: HTTP}, hosts: [www.example.com]}
+  - {port: {number: 443, name: tls, protocol: TLS}, hosts: ['*.example.com'], tls: {mode: PASSTHROUGH}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: www, namespace: default, creationTimestamp: '2025-01-01T00:00:00Z'}
+spec:
+  hosts: [www.example.com]
+  gateways: [public]
+  http:
+  - {match: [{uri: {prefix: /reviews}}], route: [{destination: {host: reviews, port: {number: 9080}}}]}
+  tls:
+  - {match: [{port: 443, sniHosts: [www.example.com]}], route: [{destination: {host: details, port: {number: 9080}}}]}
+";
+
+/// At an ingress gateway: the Service's port leads to the pod's, then by name.
+#[test]
+fn a_gateway_is_asked_by_the_port_of_its_service() {
+    let mut records = told(GATEWAY).records;
+    let port = |name: &str, number| ServicePort {
+        name: name.into(),
+        number,
+        transport: "TCP".into(),
+        target_port: (number + 8000).to_string(),
+        ..ServicePort::default()
+    };
+    let host = "istio-ingressgateway.istio-system.svc.cluster.local".to_owned();
+    let service = registry::Service {
+        host: host.clone(),
+        name: "istio-ingressgateway".into(),
+        namespace: "istio-system".into(),
+        vips: vec!["10.96.0.9".into()],
+        ports: vec![port("http2", 80), port("https", 443)],
+        ..registry::Service::default()
+    };
+    let labels = [("istio".to_owned(), "ingressgateway".to_owned())];
+    let workload = registry::Workload {
+        name: "ingress-1".into(),
+        namespace: "istio-system".into(),
+        addresses: vec!["10.1.9.0".into()],
+        labels: labels.into(),
+        ready: true,
+        ..registry::Workload::default()
+    };
+    let endpoint = registry::Endpoint {
+        address: "10.1.9.0".into(),
+        ports: [("http2".to_owned(), 8080), ("https".to_owned(), 8443)].into(),
+        ready: true,
+        workload: "istio-system/ingress-1".into(),
+        ..registry::Endpoint::default()
+    };
+    let endpoints =
+        registry::Endpoints { host: host.clone(), namespace: "istio-system".into(), endpoints: vec![endpoint] };
+    records.push(record(type_url::SERVICE, &host, pack(&service)));
+    records.push(record(type_url::ENDPOINTS, &host, pack(&endpoints)));
+    records.push(record(type_url::WORKLOAD, "istio-system/ingress-1", pack(&workload)));
+    let told = told_by("router~10.1.9.0~ingress-1.istio-system~istio-system.svc.cluster.local", records);
+    let world = World::of(&told).unwrap();
+    let cases: [(&str, Option<&str>, Option<&str>, &str); 7] = [
+        (
+            "http://www.example.com/reviews/0",
+            None,
+            None,
+            "10.1.9.0:8080 (port 80 of service istio-system/istio-ingressgateway",
+        ),
+        ("http://www.example.com/reviews/0", None, None, "Route         VirtualService default/www spec.http[0]"),
+        ("http://www.example.com/reviews/0", None, None, "outbound|9080||reviews.default.svc.cluster.local"),
+        ("http://www.example.com/other", Some("404 NR"), Some("NO_ROUTE"), "(VirtualService default/www"),
+        ("http://else.example.com/", Some("404 NR"), Some("NO_HOST"), "proxy-config route ingress-1.istio-system"),
+        ("tls://www.example.com", None, None, "outbound|9080||details.default.svc.cluster.local"),
+        ("http://www.example.com:81/", Some("no connection"), None, "does not listen on port 81"),
+    ];
+    for (url, code, reason, words) in cases {
+        let told = world.explain(&Request::read("GET", url, &[]).unwrap()).unwrap();
+        assert_eq!((told.code.as_deref(), told.reason), (code, reason), "{told}");
+        assert!(told.to_string().contains(words), "no \"{words}\" in\n{told}");
+    }
+    let elsewhere = world.explain(&Request::read("GET", "tls://b.example.org", &[]).unwrap()).unwrap();
+    assert_eq!(
+        (elsewhere.code.as_deref(), elsewhere.reason),
+        (Some("closed NR"), Some("NO_FILTER_CHAIN")),
+        "{elsewhere}"
+    );
 }
 
 #[test]

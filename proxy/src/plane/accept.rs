@@ -3,14 +3,16 @@
 use std::{net::SocketAddr, rc::Rc, sync::Arc, time::Instant};
 
 use bytes::{Bytes, BytesMut};
-use mesh_snapshot::{Connection, FilterChain, Handler, Inspection, Listener, Sniffed, Transport, sniff};
+use mesh_snapshot::{
+    Connection, Deciders, FilterChain, Handler, Inspection, Listener, Reason, Sniffed, Transport, sniff,
+};
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use super::{
     flags::Flags,
     http,
     io::{Seen, Wire, reset},
-    record::ConnectionRecord,
+    record::{ConnectionRecord, Why},
     stats::ListenerStats,
     tcp,
     tls::{self, Secured},
@@ -112,7 +114,9 @@ async fn carry(
     let Some(first) = inspect(&listener, inspection, &mut stream, &mut downstream, stats).await else { return };
     let Some(place) = downstream.place(worker) else {
         stats.no_filter_chain_match.inc();
-        let mut record = ConnectionRecord::new(Rc::new(downstream));
+        let mut record = ConnectionRecord::new(Rc::new(downstream), listener.inbound);
+        let deciders = Deciders { listener: Some(&listener.provenance), ..Deciders::default() };
+        record.why = Some(Why::of(Reason::NoFilterChain, &deciders));
         record.flags.set(Flags::NO_ROUTE);
         record.details = "filter_chain_not_found";
         record.finish(worker, &listener.access_log);
@@ -139,9 +143,17 @@ async fn carry(
 fn note_failure(worker: &Worker, downstream: Downstream, place: &Place, failed: &tls::Failed) {
     let (listener, client, name) = (&place.listener.name, downstream.source, downstream.server_name.as_deref());
     tracing::info!(%listener, chain = &*place.chain.name, %client, name, reason = %failed, "a TLS handshake failed");
-    let mut record = ConnectionRecord::new(Rc::new(downstream));
+    let mut record = ConnectionRecord::new(Rc::new(downstream), place.listener.inbound);
+    // Here the chain's object says what the cluster's says where a server is called.
+    let chain = &place.chain;
+    let object = if chain.provenance.object.is_some() { &chain.provenance } else { &place.listener.provenance };
+    record.why = Some(Why::of(failed.reason(), &Deciders { cluster: Some(object), ..Deciders::default() }));
     record.refusal = Some(failed.to_string());
-    record.finish(worker, &place.listener.access_log);
+    let logs = match &chain.handler {
+        Handler::Http(manager) => &manager.access_log,
+        Handler::Tcp(forward) => &forward.access_log,
+    };
+    record.finish(worker, logs);
 }
 
 /// Where the connection was going when it was redirected.

@@ -11,6 +11,7 @@ mod dump;
 mod listeners;
 mod logging;
 mod ports;
+mod scope;
 mod server;
 mod stats;
 
@@ -70,6 +71,7 @@ const PAGES: &[(&str, &str)] = &[
     ("/healthcheck/fail (POST)", "cause the server to fail health checks"),
     ("/healthcheck/ok (POST)", "cause the server to pass health checks"),
     ("/help", "print out list of admin commands"),
+    ("/lateen/scope", "print which destinations were called, in scope and out of it"),
     ("/listeners", "print listener info"),
     ("/logging (POST)", "query/change logging levels"),
     ("/memory", "print current allocation/heap usage"),
@@ -105,6 +107,7 @@ impl Admin {
             .route("/certs", get(server::certs))
             .route("/clusters", get(clusters::page))
             .route("/config_dump", get(dump::page))
+            .route("/lateen/scope", get(scope::page))
             .route("/listeners", get(listeners::page))
             .route("/memory", get(server::memory))
             .route("/ready", get(server::ready))

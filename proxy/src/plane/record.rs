@@ -1,6 +1,7 @@
 //! What is known of a request or a connection, gathered on its way and told once, at its end: log and metrics.
 
 mod facts;
+mod refusal;
 
 use std::{
     net::SocketAddr,
@@ -9,8 +10,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use http::{HeaderMap, Method, StatusCode, Version};
-use mesh_snapshot::{AccessLog, ClusterConfig, HttpManager};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use mesh_snapshot::{AccessLog, ClusterConfig, Deciders, HttpManager, Provenance, Reason, Refusal};
 
 pub(crate) use self::facts::RequestFacts;
 use self::facts::{ConnectionFacts, FinishedFacts};
@@ -47,8 +48,25 @@ pub(crate) struct Record {
     pub(crate) answered: Option<Instant>,
     pub(crate) sent: u64,
     pub(crate) grpc_status: Option<u32>,
+    /// Why it was refused, or left the mesh, and whose object decided.
+    pub(crate) why: Option<Box<Why>>,
     kept: Option<Box<Kept>>,
     finished: bool,
+}
+
+/// Why a call was refused, or left the mesh.
+#[derive(Clone, Debug)]
+pub(crate) struct Why {
+    pub(crate) reason: Reason,
+    /// Whose object decided.
+    decided: Provenance,
+}
+
+impl Why {
+    /// Picks the object out of those that had a say.
+    pub(crate) fn of(reason: Reason, deciders: &Deciders<'_>) -> Box<Self> {
+        Box::new(Self { reason, decided: reason.decided_by(deciders) })
+    }
 }
 
 /// What only logs want to know.
@@ -99,6 +117,7 @@ impl Record {
             answered: None,
             sent: 0,
             grpc_status: None,
+            why: None,
             kept: None,
             finished: false,
         }
@@ -163,6 +182,22 @@ impl Record {
         }
     }
 
+    /// The request's destination is out of scope: it leaves the mesh, or ends here.
+    pub(crate) fn leaves(&mut self, reason: Reason, host: &str) {
+        let cluster = self.cluster.as_ref().map(|cluster| &cluster.provenance);
+        self.why = Some(Why::of(reason, &Deciders { cluster, ..Deciders::default() }));
+        if self.reporter == Reporter::Source {
+            self.worker.misses.note(self.downstream.destination, Some(host), reason);
+        }
+    }
+
+    /// The code that the caller is told. Only a workload's own proxy tells it: whoever calls from outside learns nothing.
+    pub(crate) fn told(&self) -> Option<HeaderValue> {
+        let is_own = self.worker.shared.reasons.is_sidecar && self.reporter == Reporter::Source;
+        let why = self.why.as_ref().filter(|_| is_own)?;
+        Some(HeaderValue::from_static(why.reason.code()))
+    }
+
     /// Tells the request's end: the one place where it is counted and logged.
     pub(crate) fn finish(mut self) {
         self.tell();
@@ -184,6 +219,10 @@ impl Record {
         if self.flags.has(Flags::DOWNSTREAM_TERMINATED) {
             self.stats.downstream_rq_rx_reset.inc();
         }
+        let inbound = self.reporter == Reporter::Destination;
+        if let Some(why) = &self.why {
+            self.worker.shared.reasons.count(why.reason, inbound);
+        }
         let duration = self.began.elapsed();
         self.worker.recorder.request(&Measured {
             reporter: self.reporter,
@@ -197,7 +236,14 @@ impl Record {
             response_bytes: self.sent,
         });
         if let Some(kept) = &self.kept {
-            let facts = FinishedFacts { record: self, kept, duration };
+            let explain = || refusal::of_request(&self.worker.shared.reasons.pod, &self.downstream, kept);
+            let refusal = self.why.as_ref().map(|why| Refusal {
+                reason: why.reason,
+                host: kept.authority.as_str().into(),
+                decided: why.decided.clone(),
+                explain: if inbound { None } else { explain() },
+            });
+            let facts = FinishedFacts { record: self, kept, duration, refusal };
             write_logs(&self.worker, &self.manager.access_log, self.flags, &facts);
         }
     }
@@ -230,7 +276,9 @@ fn write_logs(worker: &Worker, logs: &[AccessLog], flags: Flags, facts: &dyn mes
 #[derive(Debug)]
 pub(crate) struct ConnectionRecord {
     pub(crate) downstream: Rc<Downstream>,
+    inbound: bool,
     started: SystemTime,
+    pub(crate) why: Option<Box<Why>>,
     pub(crate) flags: Flags,
     pub(crate) details: &'static str,
     pub(crate) failure: Option<String>,
@@ -245,11 +293,13 @@ pub(crate) struct ConnectionRecord {
 
 impl ConnectionRecord {
     /// Of a connection that has come.
-    pub(crate) fn new(downstream: Rc<Downstream>) -> Self {
+    pub(crate) fn new(downstream: Rc<Downstream>, inbound: bool) -> Self {
         let started = SystemTime::now() - downstream.began.elapsed();
         Self {
             downstream,
+            inbound,
             started,
+            why: None,
             flags: Flags::default(),
             details: "",
             failure: None,
@@ -262,9 +312,19 @@ impl ConnectionRecord {
         }
     }
 
-    /// Logs its end.
+    /// Counts and logs its end.
     pub(crate) fn finish(self, worker: &Worker, logs: &[AccessLog]) {
+        let reasons = &worker.shared.reasons;
+        let refusal = self.why.as_ref().map(|why| {
+            reasons.count(why.reason, self.inbound);
+            Refusal {
+                reason: why.reason,
+                host: refusal::called(&self.downstream).into(),
+                decided: why.decided.clone(),
+                explain: (!self.inbound).then(|| refusal::of_connection(&reasons.pod, &self.downstream)),
+            }
+        });
         let duration: Duration = self.downstream.began.elapsed();
-        write_logs(worker, logs, self.flags, &ConnectionFacts { record: &self, duration });
+        write_logs(worker, logs, self.flags, &ConnectionFacts { record: &self, duration, refusal });
     }
 }

@@ -202,6 +202,16 @@ impl Stats {
         self.clusters.lock().retain(|name, _| keep(name));
     }
 
+    /// How often each cluster was called: requests, or connections where only bytes are passed on; those too that found
+    /// nobody. Without clusters that nobody called.
+    pub(crate) fn calls(&self) -> Vec<(Arc<str>, u64)> {
+        let calls = |stats: &ClusterStats| {
+            stats.upstream_rq_total.get().max(stats.upstream_cx_total.get()) + stats.upstream_cx_none_healthy.get()
+        };
+        let all = self.clusters.lock().iter().map(|(name, stats)| (name.clone(), calls(stats))).collect::<Vec<_>>();
+        all.into_iter().filter(|(_, calls)| *calls > 0).collect()
+    }
+
     /// Every name and value, as Envoy's plain `/stats` has them.
     pub(crate) fn visit(&self, f: &mut dyn FnMut(&str, u64)) {
         self.server.samples().iter().for_each(|(name, sample)| f(name, sample.value));

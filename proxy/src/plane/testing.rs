@@ -58,7 +58,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Life, Logs, Names, Shared, Stats, Telemetry, Workload, World};
+use super::{Life, Logs, Names, Reasons, Shared, Stats, Telemetry, Workload, World};
 
 /// What a data plane shares, before anything happened.
 pub(crate) fn shared() -> Arc<Shared> {
@@ -70,6 +70,7 @@ pub(crate) fn shared() -> Arc<Shared> {
         stats: Arc::new(Stats::default()),
         telemetry: Arc::new(Telemetry::new(Workload::default(), "test")),
         logs: Logs::default(),
+        reasons: Reasons::new("test"),
     })
 }
 

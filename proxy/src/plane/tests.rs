@@ -6,6 +6,7 @@ mod http;
 mod limits;
 mod log;
 mod protocols;
+mod reasons;
 mod retries;
 mod rig;
 mod tcp;

@@ -6,7 +6,7 @@
 
 use std::{error::Error, io};
 
-use mesh_snapshot::{ClientTls, Distrust, NotReady, PeerFacts, ServerTls, Speaks};
+use mesh_snapshot::{ClientTls, Distrust, NotReady, PeerFacts, Reason, ServerTls, Speaks};
 use rustls::{CertificateError, CommonState};
 use rustls_pki_types::ServerName;
 use tokio::{net::TcpStream, time::timeout};
@@ -75,6 +75,14 @@ fn distrust(error: &rustls::Error) -> Option<&Distrust> {
 }
 
 impl Failed {
+    /// Its code.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::NotReady(_) => Reason::NoSecret,
+            Self::Late | Self::Broken(_) => Reason::TlsFailed,
+        }
+    }
+
     fn count(&self, stats: &TlsStats) {
         let error = match self {
             Self::Broken(error) => tls_error(error),

@@ -23,7 +23,7 @@ use std::{
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use mesh_snapshot::{Cluster, Discovery, Host};
+use mesh_snapshot::{Cluster, Discovery, Host, Reason};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::pool::HostPool;
@@ -69,6 +69,8 @@ pub(crate) enum Failure {
     Handshake {
         /// For the log and the caller.
         why: String,
+        /// Its code.
+        reason: Reason,
     },
     /// The connection broke.
     Reset {

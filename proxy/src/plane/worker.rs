@@ -26,6 +26,7 @@ use super::{
     Shared, accept,
     dns::{Destinations, NoAddress},
     logs::LogBuffer,
+    reasons::Misses,
     stats::ListenerStats,
     telemetry::Recorder,
     upstream::Upstreams,
@@ -41,6 +42,7 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) recorder: Recorder,
     pub(crate) log: LogBuffer,
+    pub(crate) misses: Arc<Misses>,
     pub(crate) upstreams: Upstreams,
     snapshot: RefCell<Rc<Pinned>>,
     generation: Cell<u64>,
@@ -107,6 +109,7 @@ impl Worker {
         Rc::new(Self {
             recorder: Recorder::new(shared.telemetry.clone()),
             log: shared.logs.buffer(),
+            misses: shared.reasons.memory(),
             upstreams: Upstreams::default(),
             snapshot: RefCell::new(Rc::new(Pinned(shared.world.current()))),
             generation: Cell::new(shared.world.generation()),

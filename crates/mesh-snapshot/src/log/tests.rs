@@ -47,6 +47,53 @@ fn lines_are_text_or_json() {
     assert_eq!(line(json), "{\"a\":\"a \\\"route\\\"\",\"b\":null,\"c\":\"x-\",\"code\":418}\n");
 }
 
+/// A teapot's call that nobody took.
+struct Refused(crate::Refusal);
+
+impl Facts for Refused {
+    fn write(&self, fact: &Fact, out: &mut String) -> bool {
+        Teapot.write(fact, out)
+    }
+
+    fn refusal(&self) -> Option<&crate::Refusal> {
+        Some(&self.0)
+    }
+}
+
+/// Parsers of the default line find it as it was, and of JSON every key; a line of one's own is nobody else's.
+#[test]
+fn a_reason_stands_behind_the_default_line_and_beside_the_keys_of_json() {
+    use super::core::substitution_format_string::Format as F;
+    let refused = Refused(crate::Refusal {
+        reason: crate::Reason::NoHost,
+        host: "a \"b\"".into(),
+        decided: crate::Provenance::default(),
+        explain: Some("lateenctl explain x".into()),
+    });
+    let line = |format: F, facts: &dyn Facts| {
+        let mut out = "before\n".to_owned();
+        log(format, None).unwrap().render(facts, &mut out);
+        out.strip_prefix("before\n").unwrap().to_owned()
+    };
+    let hint = crate::Reason::NoHost.way_out();
+    for default in [DEFAULT, ISTIO] {
+        let plain = line(F::TextFormat(default.into()), &Teapot);
+        let told = line(F::TextFormat(default.into()), &refused);
+        let words = format!(" reason=NO_HOST host=\"a \\\"b\\\"\" hint=\"{hint}\" try=\"lateenctl explain x\"\n");
+        assert_eq!(told, plain.trim_end().to_owned() + &words);
+    }
+    assert_eq!(line(F::TextFormat("%RESPONSE_CODE%\n".into()), &refused), "418\n");
+    let value = |text: &str| Value { kind: Some(Kind::StringValue(text.into())) };
+    let fields = [("code", value("%RESPONSE_CODE%")), ("reason_host", value("mine"))];
+    let fields = fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let json: serde_json::Value = serde_json::from_str(&line(F::JsonFormat(Struct { fields }), &refused)).unwrap();
+    assert_eq!(
+        json,
+        serde_json::json!({ "code": 418, "reason": "NO_HOST", "reason_host": "mine", "reason_hint": hint,
+            "reason_try": "lateenctl explain x" })
+    );
+}
+
 #[test]
 fn a_filter_asks_for_flags() {
     use super::core::substitution_format_string::Format as F;

@@ -37,6 +37,7 @@ pub(super) fn black_hole(context: &Context<'_>) -> Cluster {
     let mut cluster = cluster_of(context, names::BLACK_HOLE, DiscoveryType::Static);
     cluster.circuit_breakers = None;
     cluster.lb_policy = 0;
+    cluster.metadata = Some(Provenance::of_outbound_policy(&context.scope, context.mesh()).metadata());
     cluster
 }
 
@@ -47,6 +48,7 @@ pub(super) fn passthrough(context: &Context<'_>) -> Cluster {
     if let Some(settings) = &context.mesh().tcp_keepalive {
         cluster.upstream_connection_options = Some(policy::keepalive(settings));
     }
+    cluster.metadata = Some(Provenance::of_departures(&context.scope, context.mesh()).metadata());
     cluster
 }
 

@@ -58,6 +58,7 @@ pub(super) fn prometheus(shared: &Shared, began: Instant) -> String {
     let mut text = String::new();
     shared.stats.prometheus(&mut text);
     shared.telemetry.prometheus(&mut text);
+    shared.reasons.prometheus(&mut text);
     let live = u64::from(shared.world.generation() > 0);
     let (resident, heap) = resident();
     for (name, value) in [
@@ -102,6 +103,7 @@ impl Admin {
             f(&format!("cluster.{}.membership_{kind}", cluster.replace(':', "_")), value);
         });
         self.shared.stats.visit(f);
+        self.shared.reasons.stats(f);
     }
 }
 

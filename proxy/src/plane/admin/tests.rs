@@ -98,6 +98,27 @@ fn section<'a>(dump: &'a Value, name: &str) -> &'a Value {
     dump["configs"].as_array().unwrap().iter().find(|section| section["@type"] == *kind).unwrap_or(&Value::Null)
 }
 
+/// What was called is told by cluster, what was out of scope by address and name.
+#[tokio::test]
+async fn calls_are_told_in_scope_and_out_of_it() {
+    let scene = mesh().await;
+    let stats = |name: &str| scene.shared.stats.cluster(&name.into());
+    stats("outbound|80||a").upstream_rq_total.add(3);
+    stats("outbound|443||b").upstream_cx_none_healthy.add(1);
+    stats("outbound|90||idle");
+    stats("PassthroughCluster").upstream_cx_total.add(9);
+    let missed = scene.shared.reasons.memory();
+    missed.note(([10, 96, 0, 1], 80).into(), Some("x.test"), mesh_snapshot::Reason::Passthrough);
+    let told = scene.json("/lateen/scope").await;
+    let called = json!([{ "cluster": "outbound|443||b", "calls": 1 }, { "cluster": "outbound|80||a", "calls": 3 }]);
+    assert_eq!(told["called"], called);
+    assert_eq!(told["misses"], 1);
+    let call = &told["missed"][0];
+    assert_eq!((&call["address"], &call["host"]), (&json!("10.96.0.1:80"), &json!("x.test")));
+    assert_eq!((&call["reason"], &call["calls"]), (&json!("PASSTHROUGH"), &json!(1)));
+    assert!(call["lastSeen"].as_u64().unwrap() > 1_700_000_000);
+}
+
 #[tokio::test]
 async fn the_configuration_is_dumped_as_tools_read_it() {
     let scene = mesh().await;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use mesh_snapshot::{ClusterConfig, Dynamic, NameTerms};
+use mesh_snapshot::{ClusterConfig, Dynamic, NameTerms, Reason};
 use rustc_hash::FxHashMap;
 use tokio::time::timeout;
 
@@ -39,6 +39,16 @@ impl NoAddress {
         match self {
             Self::TooMany => Flags::UPSTREAM_OVERFLOW,
             Self::Foreign | Self::Unknown | Self::Inside => Flags::DNS_FAILURE,
+        }
+    }
+
+    /// Its code.
+    pub(crate) fn reason(self) -> Reason {
+        match self {
+            Self::TooMany => Reason::Overflow,
+            Self::Foreign => Reason::ForeignHost,
+            Self::Unknown => Reason::NoAddress,
+            Self::Inside => Reason::PrivateAddress,
         }
     }
 

@@ -12,7 +12,8 @@ use http::{
     uri::{Authority, Scheme},
 };
 use mesh_snapshot::{
-    Active, Cluster, Host, HostOutcome, Permit, PickContext, Resource, RetryPolicy, TryOutcome, UpstreamProtocol,
+    Active, Cluster, Host, HostOutcome, Permit, PickContext, Reason, Resource, RetryPolicy, TryOutcome,
+    UpstreamProtocol,
 };
 use tokio::time::sleep;
 
@@ -47,8 +48,8 @@ pub(super) enum Ended {
     Failed(Failure, Arc<Host>),
     /// The try took too long.
     PerTry(Arc<Host>),
-    /// There is nobody to ask.
-    NoHost,
+    /// There is nobody to ask, and why.
+    NoHost(Reason),
     /// The request as a whole has run out of something.
     Limit(Limit),
 }
@@ -89,7 +90,7 @@ impl Attempt<'_> {
         let worker = &self.exchange.connection.worker;
         let Some(host) = self.pick(worker, tries) else {
             self.side.stats.upstream_cx_none_healthy.inc();
-            return Ended::NoHost;
+            return Ended::NoHost(Reason::of_empty(self.cluster, worker.now()));
         };
         tries.tried.push(host.address);
         record.upstream = Some(host.address);
@@ -196,7 +197,7 @@ impl Ended {
             Self::Failed(Failure::Protocol, _) => TryOutcome::Reset { request_sent: true },
             Self::Failed(Failure::Refused, _) => TryOutcome::RefusedStream,
             Self::PerTry(_) => TryOutcome::PerTryTimeout,
-            Self::Failed(Failure::Overflow, _) | Self::NoHost | Self::Limit(_) => return None,
+            Self::Failed(Failure::Overflow, _) | Self::NoHost(_) | Self::Limit(_) => return None,
         })
     }
 
@@ -204,71 +205,90 @@ impl Ended {
     pub(super) fn into_answer(self) -> Result<Box<Answer>, Box<Reply>> {
         const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
         const LATE: StatusCode = StatusCode::GATEWAY_TIMEOUT;
-        let reply =
-            |status, flags, details, body: &'static str| Err(Box::new(Reply::new(status, flags, details).body(body)));
+        let reply = |status, flags, reason, details, body: &'static str| {
+            Err(Box::new(Reply::new(status, flags, details).because(reason).body(body)))
+        };
         match self {
             Self::Answered(answer) => Ok(answer),
             Self::Failed(Failure::Overflow, _) => Err(Box::new(overflow())),
-            Self::Failed(Failure::Handshake { why }, _) => {
-                const DETAILS: &str = "upstream_reset_before_response_started{remote_connection_failure}";
-                const WORDS: &str = "upstream connect error or disconnect/reset before headers. reset reason: remote \
-                                     connection failure, transport failure reason:";
-                let reply = Reply::new(UNAVAILABLE, Flags::UPSTREAM_FAILURE, DETAILS);
-                Err(Box::new(reply.body(format!("{WORDS} {why}"))))
-            }
+            Self::Failed(Failure::Handshake { why, reason }, _) => Err(Box::new(no_handshake(&why, reason))),
             Self::Failed(Failure::Connect { late: false, .. }, _) => reply(
                 UNAVAILABLE,
                 Flags::UPSTREAM_FAILURE,
+                Reason::ConnectFailed,
                 "upstream_reset_before_response_started{connection_failure}",
                 "upstream connect error or disconnect/reset before headers. reset reason: connection failure",
             ),
             Self::Failed(Failure::Connect { late: true, .. }, _) => reply(
                 UNAVAILABLE,
                 Flags::UPSTREAM_FAILURE,
+                Reason::ConnectTimeout,
                 "upstream_reset_before_response_started{connection_timeout}",
                 "upstream connect error or disconnect/reset before headers. reset reason: connection timeout",
             ),
             Self::Failed(Failure::Reset { .. }, _) => reply(
                 UNAVAILABLE,
                 Flags::UPSTREAM_TERMINATED,
+                Reason::UpstreamEnded,
                 "upstream_reset_before_response_started{connection_termination}",
                 "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
             ),
             Self::Failed(Failure::Refused, _) => reply(
                 UNAVAILABLE,
                 Flags::UPSTREAM_RESET,
+                Reason::UpstreamReset,
                 "upstream_reset_before_response_started{remote_refused_stream_reset}",
                 "upstream connect error or disconnect/reset before headers. reset reason: remote refused stream reset",
             ),
             Self::Failed(Failure::Protocol, _) => reply(
                 StatusCode::BAD_GATEWAY,
                 Flags::UPSTREAM_PROTOCOL,
+                Reason::UpstreamProtocol,
                 "upstream_reset_before_response_started{protocol_error}",
                 "upstream connect error or disconnect/reset before headers. reset reason: protocol error",
             ),
-            Self::NoHost => {
-                reply(UNAVAILABLE, Flags::NO_HEALTHY_UPSTREAM, "no_healthy_upstream", "no healthy upstream")
+            Self::NoHost(reason) => {
+                reply(UNAVAILABLE, Flags::NO_HEALTHY_UPSTREAM, reason, "no_healthy_upstream", "no healthy upstream")
             }
-            Self::PerTry(_) => {
-                reply(LATE, Flags::UPSTREAM_TIMEOUT, "upstream_per_try_timeout", "upstream request timeout")
-            }
-            Self::Limit(Limit::Timeout) => {
-                reply(LATE, Flags::UPSTREAM_TIMEOUT, "response_timeout", "upstream request timeout")
-            }
+            Self::PerTry(_) => reply(
+                LATE,
+                Flags::UPSTREAM_TIMEOUT,
+                Reason::TryTimeout,
+                "upstream_per_try_timeout",
+                "upstream request timeout",
+            ),
+            Self::Limit(Limit::Timeout) => reply(
+                LATE,
+                Flags::UPSTREAM_TIMEOUT,
+                Reason::RouteTimeout,
+                "response_timeout",
+                "upstream request timeout",
+            ),
             Self::Limit(Limit::Arrival) => reply(
                 StatusCode::REQUEST_TIMEOUT,
                 Flags::DURATION_TIMEOUT,
+                Reason::RequestTimeout,
                 "request_overall_timeout",
                 "request timeout",
             ),
             Self::Limit(Limit::Silence { arrived }) => reply(
                 if arrived { LATE } else { StatusCode::REQUEST_TIMEOUT },
                 Flags::STREAM_IDLE,
+                Reason::IdleTimeout,
                 "stream_idle_timeout",
                 "stream timeout",
             ),
         }
     }
+}
+
+/// The answer when TLS with the endpoint came to nothing.
+fn no_handshake(why: &str, reason: Reason) -> Reply {
+    const DETAILS: &str = "upstream_reset_before_response_started{remote_connection_failure}";
+    const WORDS: &str = "upstream connect error or disconnect/reset before headers. reset reason: remote connection \
+                         failure, transport failure reason:";
+    let reply = Reply::new(StatusCode::SERVICE_UNAVAILABLE, Flags::UPSTREAM_FAILURE, DETAILS);
+    reply.because(reason).body(format!("{WORDS} {why}"))
 }
 
 /// Counts tries.
@@ -299,7 +319,7 @@ impl<'a> Tries<'a> {
                 }
                 (&answer.host, HostOutcome::Status(health_status(response)))
             }
-            Ended::Failed(Failure::Overflow, _) | Ended::NoHost => return,
+            Ended::Failed(Failure::Overflow, _) | Ended::NoHost(_) => return,
             Ended::Failed(failure, host) => {
                 if matches!(failure, Failure::Reset { .. } | Failure::Refused) {
                     stats.upstream_rq_rx_reset.inc();
@@ -332,7 +352,7 @@ impl<'a> Tries<'a> {
         whole: bool,
         record: &mut Record,
     ) -> bool {
-        if let Ended::Failed(Failure::Connect { why, .. } | Failure::Handshake { why }, _) = ended {
+        if let Ended::Failed(Failure::Connect { why, .. } | Failure::Handshake { why, .. }, _) = ended {
             record.failure = Some(why.clone());
         }
         self.permit = None;

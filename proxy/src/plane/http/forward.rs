@@ -5,7 +5,8 @@ use std::{pin::pin, rc::Rc, sync::Arc};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, request::Parts};
 use http_body::Body as _;
 use mesh_snapshot::{
-    Cluster, Cors, Forward, Head, HttpManager, Permit, Resource, RetryPolicy, Routed, Snapshot, Target,
+    Cluster, Cors, Deciders, Forward, Head, HttpManager, Permit, Reason, Resource, RetryPolicy, Routed, Snapshot,
+    Target,
 };
 
 use super::{
@@ -44,6 +45,15 @@ pub(super) struct Exchange<'a> {
     pub(super) marked: Option<(&'a Cors, HeaderValue)>,
 }
 
+impl Exchange<'_> {
+    /// Answers in the upstream's place.
+    pub(super) fn refuse(&self, reply: Reply, record: Record) -> Response<Body> {
+        let cluster = record.cluster.as_ref().map(|cluster| &cluster.provenance);
+        let reply = reply.decided_by(&Deciders { cluster, ..self.routed.deciders() });
+        reply.send(self.connection, record)
+    }
+}
+
 /// A request that is ready to be sent.
 pub(super) struct Outgoing {
     pub(super) parts: Parts,
@@ -68,26 +78,31 @@ pub(super) async fn forward(
     let connection = exchange.connection;
     let cluster = connection.worker.cluster(exchange.snapshot, &exchange.target.cluster).await;
     let Some(cluster) = cluster else {
-        return Reply::new(exchange.to.not_found, Flags::NO_CLUSTER, "cluster_not_found").send(connection, record);
+        let reply = Reply::new(exchange.to.not_found, Flags::NO_CLUSTER, "cluster_not_found");
+        return exchange.refuse(reply.because(Reason::NoCluster), record);
     };
     record.cluster = Some(cluster.config.clone());
+    if let Some(reason) = Reason::of_cluster(&cluster.config.name) {
+        record.leaves(reason, prepared.authority.to_str().unwrap_or_default());
+    }
     if let Some(kind) = &prepared.upgrade
         && !upgrade::is_allowed(&exchange, kind)
     {
-        return Reply::new(StatusCode::FORBIDDEN, Flags::default(), "upgrade_failed").send(connection, record);
+        let reply = Reply::new(StatusCode::FORBIDDEN, Flags::default(), "upgrade_failed");
+        return exchange.refuse(reply.because(Reason::UpgradeRefused), record);
     }
     let Some(permit) = cluster.take(Resource::Request) else {
         connection.worker.upstreams.side(&connection.worker, &cluster).stats.upstream_rq_pending_overflow.inc();
-        return overflow().send(connection, record);
+        return exchange.refuse(overflow(), record);
     };
     let Some(mut outgoing) = outgoing(&exchange, &mut record, prepared, parts) else {
         let reply = Reply::new(StatusCode::BAD_REQUEST, Flags::DOWNSTREAM_PROTOCOL, "path_normalization_failed");
-        return reply.send(connection, record);
+        return exchange.refuse(reply.because(Reason::BadRequest), record);
     };
     let asked = outgoing.authority.to_str().unwrap_or_default();
     match connection.worker.destinations(&cluster, asked, connection.downstream.destination).await {
         Ok(destinations) => outgoing.destinations = destinations,
-        Err(none) => return nowhere(none).send(connection, record),
+        Err(none) => return exchange.refuse(nowhere(none), record),
     }
     if let Some(kind) = &prepared.upgrade {
         return upgrade::forward(exchange, record, &cluster, outgoing, kind, rest, permit).await;
@@ -179,7 +194,7 @@ async fn attempts(
             replay.iter().for_each(Replay::forget);
             return match ended.into_answer() {
                 Ok(answer) => response::pass(&exchange, record, &outgoing, answer, permit),
-                Err(reply) => reply.send(connection, record),
+                Err(reply) => exchange.refuse(*reply, record),
             };
         }
         drop(ended);
@@ -190,7 +205,8 @@ async fn attempts(
 
 /// The answer when the host that was asked for leads nowhere.
 fn nowhere(none: NoAddress) -> Reply {
-    Reply::new(StatusCode::SERVICE_UNAVAILABLE, none.flags(), none.details()).body("DNS resolution failure")
+    let reply = Reply::new(StatusCode::SERVICE_UNAVAILABLE, none.flags(), none.details());
+    reply.because(none.reason()).body("DNS resolution failure")
 }
 
 /// The answer when a limit of the cluster is reached.
@@ -200,6 +216,7 @@ pub(super) fn overflow() -> Reply {
         Flags::UPSTREAM_OVERFLOW,
         "upstream_reset_before_response_started{overflow}",
     )
+    .because(Reason::Overflow)
     .body("upstream connect error or disconnect/reset before headers. reset reason: overflow")
     .header("x-envoy-overloaded", HeaderValue::from_static("true"))
 }

@@ -1,10 +1,18 @@
 //! Answers that this proxy gives by itself.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use mesh_snapshot::{Deciders, Reason};
 
 use super::{HttpConnection, response};
-use crate::plane::{body::Body, flags::Flags, record::Record};
+use crate::plane::{
+    body::Body,
+    flags::Flags,
+    record::{Record, Why},
+};
+
+/// Tells a caller why its own proxy refused its request, or let it leave the mesh: a code of `docs/reasons.md`.
+pub(super) const REASON: HeaderName = HeaderName::from_static("x-lateen-reason");
 
 /// An answer of this proxy's own.
 #[derive(Debug)]
@@ -12,6 +20,9 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) flags: Flags,
     pub(super) details: &'static str,
+    /// Why it refuses, if it does.
+    reason: Option<Reason>,
+    why: Option<Box<Why>>,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     /// Of an injected fault of gRPC.
@@ -20,7 +31,28 @@ pub(super) struct Reply {
 
 impl Reply {
     pub(super) fn new(status: StatusCode, flags: Flags, details: &'static str) -> Self {
-        Self { status, flags, details, headers: HeaderMap::new(), body: Bytes::new(), grpc_status: None }
+        Self {
+            status,
+            flags,
+            details,
+            reason: None,
+            why: None,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            grpc_status: None,
+        }
+    }
+
+    /// Says why it refuses.
+    pub(super) fn because(mut self, reason: Reason) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// Says whose objects may have decided so.
+    pub(super) fn decided_by(mut self, deciders: &Deciders<'_>) -> Self {
+        self.why = self.reason.map(|reason| Why::of(reason, deciders));
+        self
     }
 
     pub(super) fn body(mut self, body: impl Into<Bytes>) -> Self {
@@ -37,6 +69,8 @@ impl Reply {
     pub(super) fn send(self, connection: &HttpConnection, mut record: Record) -> Response<Body> {
         record.flags.set(self.flags);
         record.details = self.details;
+        let nobody = || self.reason.map(|reason| Why::of(reason, &Deciders::default()));
+        record.why = self.why.or_else(nobody).or_else(|| record.why.take());
         let mut response = Response::new(Body::Empty);
         *response.headers_mut() = self.headers;
         let asks_grpc = record.grpc;
@@ -58,6 +92,7 @@ impl Reply {
             }
         }
         response::finish_head(connection, &mut response);
+        response.headers_mut().extend(record.told().map(|code| (REASON, code)));
         record.answer(response.status(), response.headers());
         record.finish();
         response

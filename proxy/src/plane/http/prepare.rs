@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header, request::Parts, uri::PathAndQuery,
 };
-use mesh_snapshot::{Head, HttpManager};
+use mesh_snapshot::{Head, HttpManager, Reason};
 
 use super::{edge, local::Reply};
 use crate::plane::{accept::Downstream, flags::Flags, worker::Worker};
@@ -90,9 +90,13 @@ pub(super) fn prepare(
     parts: &mut Parts,
 ) -> Result<Prepared, Box<Reply>> {
     if parts.version == Version::HTTP_10 && !manager.http10 {
-        return Err(Box::new(Reply::new(StatusCode::UPGRADE_REQUIRED, Flags::default(), "low_version")));
+        let reply = Reply::new(StatusCode::UPGRADE_REQUIRED, Flags::default(), "low_version");
+        return Err(Box::new(reply.because(Reason::BadRequest)));
     }
-    let bad = |details| Box::new(Reply::new(StatusCode::BAD_REQUEST, Flags::DOWNSTREAM_PROTOCOL, details));
+    let bad = |details| {
+        let reply = Reply::new(StatusCode::BAD_REQUEST, Flags::DOWNSTREAM_PROTOCOL, details);
+        Box::new(reply.because(Reason::BadRequest))
+    };
     let authority = authority(parts);
     if authority.is_none() && parts.version != Version::HTTP_10 {
         return Err(bad("missing_host_header"));

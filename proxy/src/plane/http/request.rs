@@ -5,7 +5,7 @@ use std::rc::Rc;
 use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
-use mesh_snapshot::{Abort, Action, CorsVerdict, Fault, Handler, Head, Routed};
+use mesh_snapshot::{Abort, Action, CorsVerdict, Deciders, Fault, Handler, Head, Listener, Reason, RouteTable, Routed};
 
 use super::{
     HttpConnection,
@@ -17,7 +17,7 @@ use super::{
 use crate::plane::{
     body::{Body, Progress},
     flags::Flags,
-    record::{Record, RequestFacts},
+    record::{Record, RequestFacts, Why},
     worker::Worker,
 };
 
@@ -62,8 +62,9 @@ pub(super) async fn answer(connection: &Rc<HttpConnection>, mut request: Request
 
     let head = prepared.head(&parts);
     record.grpc = head.is_grpc();
-    let Some(routed) = snapshot.routes(manager).and_then(|table| table.route(&head, worker.random())) else {
-        return Reply::new(StatusCode::NOT_FOUND, Flags::NO_ROUTE, "route_not_found").send(connection, record);
+    let table = snapshot.routes(manager);
+    let Some(routed) = table.and_then(|table| table.route(&head, worker.random())) else {
+        return no_route(table.map(AsRef::as_ref), &place.listener, &head).send(connection, record);
     };
     record.keep_route(&routed.virtual_host.name, &routed.route.name);
 
@@ -72,7 +73,7 @@ pub(super) async fn answer(connection: &Rc<HttpConnection>, mut request: Request
         Action::Redirect(_) | Action::Direct(_) => None,
     };
     if let Some(fault) = routed.fault().filter(|_| manager.faults)
-        && let Some(reply) = inject(worker, fault, &head, target.map_or("", |t| &t.cluster), &mut record).await
+        && let Some(reply) = inject(worker, fault, &routed, &head, target.map_or("", |t| &t.cluster), &mut record).await
     {
         return reply.send(connection, record);
     }
@@ -95,19 +96,40 @@ pub(super) async fn answer(connection: &Rc<HttpConnection>, mut request: Request
         (action, _) => {
             if &*routed.virtual_host.name == BLOCK_ALL {
                 record.cluster = snapshot.cluster(BLACK_HOLE).map(|cluster| cluster.config.clone());
+                record.leaves(Reason::BlackHole, head.authority);
             }
             local_action(action, &routed, &head, &parts, record, connection)
         }
     }
 }
 
+/// The answer where no route takes a request, be it for want of its host or of its other properties.
+fn no_route(table: Option<&RouteTable>, listener: &Listener, head: &Head<'_>) -> Reply {
+    let host = table.and_then(|table| table.virtual_host(head));
+    let deciders = Deciders {
+        listener: Some(&listener.provenance),
+        virtual_host: host.map(|host| &host.provenance),
+        ..Deciders::default()
+    };
+    let reply = Reply::new(StatusCode::NOT_FOUND, Flags::NO_ROUTE, "route_not_found");
+    reply.because(Reason::of_unrouted(host)).decided_by(&deciders)
+}
+
 /// Injects what the route's fault says: a delay, which is waited for here, and then perhaps an answer.
-async fn inject(worker: &Worker, fault: &Fault, head: &Head<'_>, cluster: &str, record: &mut Record) -> Option<Reply> {
+async fn inject(
+    worker: &Worker,
+    fault: &Fault,
+    routed: &Routed<'_>,
+    head: &Head<'_>,
+    cluster: &str,
+    record: &mut Record,
+) -> Option<Reply> {
     if !fault.concerns(head, cluster) {
         return None;
     }
     if let Some(delay) = fault.delay(worker.random()) {
         record.flags.set(Flags::DELAY_INJECTED);
+        record.why = Some(Why::of(Reason::FaultDelay, &routed.deciders()));
         tokio::time::sleep(delay).await;
     }
     let abort = fault.abort(worker.random())?;
@@ -115,7 +137,8 @@ async fn inject(worker: &Worker, fault: &Fault, head: &Head<'_>, cluster: &str, 
         Abort::Http(status) => status,
         Abort::Grpc(_) => StatusCode::OK,
     };
-    let mut reply = Reply::new(status, Flags::FAULT_INJECTED, "fault_filter_abort").body("fault filter abort");
+    let reply = Reply::new(status, Flags::FAULT_INJECTED, "fault_filter_abort").body("fault filter abort");
+    let mut reply = reply.because(Reason::FaultAbort).decided_by(&routed.deciders());
     if let Abort::Grpc(status) = abort {
         record.grpc = true;
         reply.grpc_status = Some(status);

@@ -10,19 +10,20 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
-use mesh_snapshot::{Facts, Head, Permit, Routed, ServerHeader, Target};
+use mesh_snapshot::{Deciders, Facts, Head, Permit, Reason, Routed, ServerHeader, Target};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
     HttpConnection,
     attempt::{Answer, Busy},
     forward::{Exchange, Outgoing},
+    local::REASON,
     millis, prepare,
 };
 use crate::plane::{
     body::{Body, BodyError},
     flags::Flags,
-    record::{Record, RequestFacts},
+    record::{Record, RequestFacts, Why},
     upstream::Lease,
 };
 
@@ -64,6 +65,8 @@ pub(super) fn pass_head(
     let recorder = &exchange.connection.worker.recorder;
     prepare::clean(response.headers_mut());
     let peer = recorder.take_peer(response.headers_mut());
+    // Nobody but the caller's own proxy says why: what comes from further away is not passed on as if it did.
+    response.headers_mut().remove(REASON);
     if !exchange.inbound {
         record.peer = peer.or_else(|| recorder.peer_of_host(host));
     } else if exchange.introduced {
@@ -95,6 +98,7 @@ pub(super) fn pass_head(
         change(&exchange.routed, Some(exchange.target), response.headers_mut(), &facts);
     }
     finish_head(exchange.connection, response);
+    response.headers_mut().extend(record.told().map(|code| (REASON, code)));
     record.details = "via_upstream";
     record.answer(response.status(), response.headers());
 }
@@ -150,9 +154,14 @@ impl ResponseBody {
     }
 
     /// It is broken off.
-    fn break_off(&mut self, flag: Flags, details: &'static str) {
+    fn break_off(&mut self, flag: Flags, reason: Option<Reason>, details: &'static str) {
         if let Some(mut open) = self.open.take() {
             open.record.flags.set(flag);
+            let why = |reason| {
+                let cluster = open.record.cluster.as_ref().map(|cluster| &cluster.provenance);
+                Why::of(reason, &Deciders { cluster, ..Deciders::default() })
+            };
+            open.record.why = reason.map(why).or(open.record.why.take());
             open.record.details = details;
             open.record.finish();
         }
@@ -162,13 +171,13 @@ impl ResponseBody {
         if let Some(deadline) = &mut self.deadline
             && deadline.as_mut().poll(cx).is_ready()
         {
-            self.break_off(Flags::UPSTREAM_TIMEOUT, "response_timeout");
+            self.break_off(Flags::UPSTREAM_TIMEOUT, Some(Reason::RouteTimeout), "response_timeout");
             return Poll::Ready(());
         }
         if let Some((_, silence)) = &mut self.silence
             && silence.as_mut().poll(cx).is_ready()
         {
-            self.break_off(Flags::STREAM_IDLE, "stream_idle_timeout");
+            self.break_off(Flags::STREAM_IDLE, Some(Reason::IdleTimeout), "stream_idle_timeout");
             return Poll::Ready(());
         }
         Poll::Pending
@@ -200,7 +209,11 @@ impl HttpBody for ResponseBody {
                     self.end();
                 }
             }
-            Some(Err(_)) => self.break_off(Flags::UPSTREAM_TERMINATED, "upstream_reset_after_response_started"),
+            Some(Err(_)) => self.break_off(
+                Flags::UPSTREAM_TERMINATED,
+                Some(Reason::UpstreamEnded),
+                "upstream_reset_after_response_started",
+            ),
             None => self.end(),
         }
         Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Cut)))
@@ -220,7 +233,7 @@ impl Drop for ResponseBody {
         if self.incoming.is_end_stream() {
             self.end();
         } else {
-            self.break_off(Flags::DOWNSTREAM_TERMINATED, "downstream_remote_disconnect");
+            self.break_off(Flags::DOWNSTREAM_TERMINATED, None, "downstream_remote_disconnect");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Body as _;
 use hyper_util::rt::TokioIo;
-use mesh_snapshot::{Cluster, Permit, PickContext};
+use mesh_snapshot::{Cluster, Permit, PickContext, Reason};
 
 use super::{
     attempt::{Answer, Busy, Ended, request_to},
@@ -49,10 +49,10 @@ pub(super) async fn forward(
         avoid: 0,
     });
     let fail = |ended: Ended, record: Record| match ended.into_answer() {
-        Err(reply) => reply.send(connection, record),
+        Err(reply) => exchange.refuse(*reply, record),
         Ok(_) => Reply::new(StatusCode::BAD_GATEWAY, Flags::default(), "upgrade_failed").send(connection, record),
     };
-    let Some(host) = picked else { return fail(Ended::NoHost, record) };
+    let Some(host) = picked else { return fail(Ended::NoHost(Reason::of_empty(cluster, worker.now())), record) };
     (record.upstream, record.attempts) = (Some(host.address), 1);
     let mut headers = outgoing.parts.headers.clone();
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use http::{HeaderMap, Version};
-use mesh_snapshot::{Fact, Facts, Field, Head};
+use mesh_snapshot::{Fact, Facts, Field, Head, Refusal};
 
 use super::{ConnectionRecord, Kept, Record};
 use crate::plane::accept::Downstream;
@@ -17,6 +17,7 @@ pub(super) struct FinishedFacts<'a> {
     pub(super) record: &'a Record,
     pub(super) kept: &'a Kept,
     pub(super) duration: Duration,
+    pub(super) refusal: Option<Refusal>,
 }
 
 impl Facts for FinishedFacts<'_> {
@@ -57,6 +58,10 @@ impl Facts for FinishedFacts<'_> {
             Fact::GrpcStatus => record.grpc_status.is_some_and(|status| number(out, status)),
             fact => of_connection(&record.downstream, fact, out),
         }
+    }
+
+    fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
     }
 }
 
@@ -134,6 +139,7 @@ impl RequestFacts<'_> {
 pub(super) struct ConnectionFacts<'a> {
     pub(super) record: &'a ConnectionRecord,
     pub(super) duration: Duration,
+    pub(super) refusal: Option<Refusal>,
 }
 
 impl Facts for ConnectionFacts<'_> {
@@ -155,6 +161,10 @@ impl Facts for ConnectionFacts<'_> {
             Fact::UpstreamCluster => record.cluster.as_ref().is_some_and(|cluster| text(cluster, out)),
             fact => of_connection(&record.downstream, fact, out),
         }
+    }
+
+    fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
     }
 }
 

@@ -20,7 +20,7 @@ use mesh_snapshot::{Kind, Snapshot, Store};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::plane::{Logs, Names, Shared, Stats, Telemetry, Workload, World, life::Life, worker};
+use crate::plane::{Logs, Names, Reasons, Shared, Stats, Telemetry, Workload, World, life::Life, worker};
 
 /// Where the access log of [`listener`] goes if a test wants one.
 pub(super) const HCM: &str =
@@ -36,16 +36,22 @@ pub(super) struct Rig {
 }
 
 impl Rig {
-    /// With one listener (its address is put in) and clusters.
+    /// Of a sidecar, with one listener (its address is put in) and clusters.
     pub(super) async fn new(listener: Value, clusters: &[Value]) -> Self {
+        Self::of("sidecar~127.0.0.1~a.b~b.svc.cluster.local", listener, clusters).await
+    }
+
+    /// Of the proxy with this node id.
+    pub(super) async fn of(id: &str, listener: Value, clusters: &[Value]) -> Self {
         let shared = Arc::new(Shared {
             started: Instant::now(),
             world: World::default(),
             names: Names::default(),
             life: Life::default(),
             stats: Arc::<Stats>::default(),
-            telemetry: Arc::new(Telemetry::new(Workload::default(), "sidecar~127.0.0.1~a.b~b.svc.cluster.local")),
+            telemetry: Arc::new(Telemetry::new(Workload::default(), id)),
             logs: Logs::default(),
+            reasons: Reasons::new(id),
         });
         let worker = worker::start(shared.clone(), 0).unwrap();
         let rig = Self { shared, port: free_port(), store: Mutex::default(), _worker: worker };

@@ -37,7 +37,7 @@ pub(crate) async fn connect(
     let connected: Result<io::Result<_>, _> = timeout(config.connect_timeout, connecting).await;
     let failure = match connected {
         Ok(Ok(Ok(wire))) => return Ok(wire),
-        Ok(Ok(Err(failed))) => Failure::Handshake { why: failed.to_string() },
+        Ok(Ok(Err(failed))) => Failure::Handshake { why: failed.to_string(), reason: failed.reason() },
         Ok(Err(error)) => Failure::Connect { why: error.to_string(), late: false },
         Err(_) => {
             stats.upstream_cx_connect_timeout.inc();
