@@ -45,7 +45,7 @@ pub enum UpstreamProtocol {
 const OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 impl HttpOptions {
-    pub(super) fn parse(message: &mut pb::Cluster) -> Result<Self, Bad> {
+    pub(crate) fn parse(message: &mut pb::Cluster) -> Result<Self, Bad> {
         let mut found = Self {
             protocol: UpstreamProtocol::Http1,
             idle_timeout: Some(Duration::from_secs(3600)),

@@ -19,7 +19,7 @@ use crate::{
 /// What a filter chain's TLS is to be.
 #[derive(Debug)]
 pub(crate) struct ServerRules {
-    common: Common,
+    pub(super) common: Common,
     required: bool,
     needs_name: bool,
     resumes: bool,

@@ -48,8 +48,8 @@ fn plain_names_are_envoys() {
     ] {
         assert_eq!(seen.get(name), Some(&value), "{name}");
     }
-    // 24 of each cluster, 4 of each listener, 12 of each manager, 9 of the whole.
-    assert_eq!(seen.len(), 2 * 24 + 2 * 4 + 12 + 9);
+    // 31 of each cluster, 11 of each listener, 12 of each manager, 11 of the whole.
+    assert_eq!(seen.len(), 2 * 31 + 2 * 11 + 12 + 11);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn prometheus_has_envoys_shape() {
 fn nothing_counted_is_nothing_said_but_of_the_whole() {
     let mut text = String::new();
     Stats::default().prometheus(&mut text);
-    assert_eq!(families(&text).len(), 9);
+    assert_eq!(families(&text).len(), 11);
 }
 
 #[test]
