@@ -19,7 +19,7 @@ pub use self::{
 };
 use crate::{
     endpoint::socket_address,
-    http::HttpManager,
+    http::{Codec, HttpManager},
     log::AccessLog,
     refusal::{At, Bad},
     route::Provenance,
@@ -101,6 +101,12 @@ impl Listener {
         let default = default.at("default_filter_chain")?.map(Arc::new);
         ensure(!chains.is_empty() || default.is_some(), "filter_chains", "has none")?;
         let timeout = duration(message.listener_filters_timeout.take()).at("listener_filters_timeout")?;
+        let mut inspectors = Inspectors::parse(std::mem::take(&mut message.listener_filters))?;
+        let mut plain = chains.iter().chain(&default).filter(|chain| chain.tls.is_none()).peekable();
+        if plain.peek().is_some() && plain.all(|chain| chain.reads_either_http()) {
+            // Envoy's codec tells HTTP/2 by its preface where no inspector has; here the inspector does it.
+            inspectors.tell_http_apart();
+        }
         let listener = Self {
             name,
             addresses,
@@ -111,7 +117,7 @@ impl Listener {
             continues_after_timeout: std::mem::take(&mut message.continue_on_listener_filters_timeout),
             access_log: AccessLog::parse_all(std::mem::take(&mut message.access_log))?,
             provenance: Provenance::parse(message.metadata.take()),
-            inspectors: Inspectors::parse(std::mem::take(&mut message.listener_filters))?,
+            inspectors,
             chains,
             default,
         };
@@ -178,6 +184,11 @@ fn ip_address(address: Option<core::Address>) -> Result<SocketAddr, Bad> {
 }
 
 impl FilterChain {
+    /// Whether it reads HTTP of whatever version the client speaks.
+    fn reads_either_http(&self) -> bool {
+        matches!(&self.handler, Handler::Http(manager) if manager.codec == Codec::Auto)
+    }
+
     fn parse(mut message: pb::FilterChain) -> Result<Self, Bad> {
         let name = std::mem::take(&mut message.name).into();
         let matching = message.filter_chain_match.take().unwrap_or_default();

@@ -57,6 +57,11 @@ impl Inspectors {
         Ok(())
     }
 
+    /// Looks for HTTP at every port, unless it is said already at which.
+    pub(super) fn tell_http_apart(&mut self) {
+        self.http.get_or_insert(Ports::None);
+    }
+
     pub(super) fn for_port(&self, port: u16) -> Inspection {
         let on = |disabled: &Option<Ports>| disabled.as_ref().is_some_and(|ports| !ports.contains(port));
         Inspection { tls: on(&self.tls), http: on(&self.http) }

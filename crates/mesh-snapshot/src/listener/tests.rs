@@ -145,3 +145,40 @@ fn inspectors_may_be_off_for_some_ports() {
         assert_eq!(inspectors.for_port(port), Inspection { tls: true, http }, "{port}");
     }
 }
+
+/// As gateways have them: no inspector, and a codec for either HTTP.
+#[test]
+fn http_is_told_apart_where_only_http_is_read() {
+    use mesh_proto::{
+        envoy::envoy::extensions::filters::{http::router::v3::Router, network::http_connection_manager::v3 as hcm},
+        pack,
+    };
+    let router = hcm::HttpFilter {
+        config_type: Some(hcm::http_filter::ConfigType::TypedConfig(pack(&Router::default()))),
+        ..Default::default()
+    };
+    let routes = hcm::Rds { route_config_name: "http.8080".into(), config_source: None };
+    let manager = hcm::HttpConnectionManager {
+        http_filters: vec![router],
+        route_specifier: Some(hcm::http_connection_manager::RouteSpecifier::Rds(routes)),
+        ..Default::default()
+    };
+    let http = |mut chain: pb::FilterChain, manager: &hcm::HttpConnectionManager| {
+        chain.filters[0].config_type = Some(pb::filter::ConfigType::TypedConfig(pack(manager)));
+        chain
+    };
+    let inspection = |chains: Vec<pb::FilterChain>| {
+        let socket = core::SocketAddress { address: "0.0.0.0".into(), ..Default::default() };
+        let listener = Listener::parse(pb::Listener {
+            address: Some(core::Address { address: Some(core::address::Address::SocketAddress(socket)) }),
+            filter_chains: chains,
+            ..Default::default()
+        });
+        listener.unwrap().inspection(8080)
+    };
+    assert_eq!(inspection(vec![http(chain(""), &manager)]), Inspection { tls: false, http: true });
+    let second = hcm::HttpConnectionManager { codec_type: 2, ..manager.clone() };
+    assert_eq!(inspection(vec![http(chain(""), &second)]), Inspection::default());
+    // A server that speaks first must not be waited for.
+    assert_eq!(inspection(vec![http(chain(""), &manager), chain("port=80")]), Inspection::default());
+}
