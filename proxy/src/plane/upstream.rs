@@ -36,6 +36,9 @@ pub(crate) struct Upstreams {
     clusters: RefCell<FxHashMap<Arc<str>, Rc<ClusterSide>>>,
 }
 
+/// Pools by address and name.
+type NamedPools = FxHashMap<(SocketAddr, Box<str>), Rc<HostPool>>;
+
 /// One cluster, from the view of one worker.
 pub(crate) struct ClusterSide {
     /// The cluster's counters.
@@ -44,7 +47,7 @@ pub(crate) struct ClusterSide {
     version: u64,
     hosts: RefCell<FxHashMap<SocketAddr, Rc<HostPool>>>,
     /// Of connections that serve one name only.
-    named: RefCell<FxHashMap<(SocketAddr, Box<str>), Rc<HostPool>>>,
+    named: RefCell<NamedPools>,
 }
 
 /// An answer that has begun, and the connection that it comes by.

@@ -82,7 +82,7 @@ fn seconds(time: Duration) -> String {
     format!("{}s", time.as_secs())
 }
 
-/// Nothing of this proxy's listeners or clusters holds a certificate.
+/// None are listed here: what listeners and clusters hold is in `/config_dump`.
 pub(super) async fn certs() -> Json<Value> {
     Json(json!({ "certificates": [] }))
 }
