@@ -21,12 +21,14 @@ use super::{super::fixture::Mesh, Call};
 use crate::{Built, ProxyView};
 
 /// Every fact that a case may name.
-pub(super) const FACTS: [&str; 28] = [
+pub(super) const FACTS: [&str; 29] = [
     "listener",
     // Which first bytes are waited for before a chain is chosen.
     "waits",
     // The chain's name, or what it asks of a connection.
     "chain",
+    // Where TLS ends: `ready`, or what it waits for.
+    "handshake",
     // Virtual host, object and field that made the route, its name as logs have it.
     "host",
     "rule",
@@ -109,6 +111,7 @@ impl Proxy {
         let wanted = store.wanted();
         refused.extend(put(&mut store, &crate::endpoints(&view, &mesh.push, &wanted.endpoints)));
         refused.extend(put(&mut store, &crate::routes(&view, &mesh.push, &wanted.routes)));
+        refused.extend(put(&mut store, &crate::secrets(&view, &mesh.push, &wanted.secrets)));
         for (name, ..) in wanted.names {
             store.resolve(&name, vec![[198, 51, 100, 1].into(), [198, 51, 100, 2].into()]);
         }
@@ -120,7 +123,9 @@ impl Proxy {
         let (verb, target) = call.call.split_once(' ').unwrap();
         let (scheme, rest) = target.split_once("://").unwrap_or((verb, target));
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let (host, port) = authority.rsplit_once(':').map_or((authority, 80), |(h, p)| (h, p.parse().unwrap()));
+        let (host, port) = authority
+            .rsplit_once(':')
+            .map_or((authority, if scheme == "https" { 443 } else { 80 }), |(h, p)| (h, p.parse().unwrap()));
         let pod = call.into.as_deref().unwrap_or(&call.from);
         let own = mesh.push.workload(pod).unwrap().addresses[0];
         let ip = if call.into.is_some() { own } else { address(mesh, pod, host) };
@@ -131,10 +136,10 @@ impl Proxy {
             "http" => vec!["http/1.1".into()],
             "http10" => vec!["http/1.0".into()],
             "h2c" => vec!["h2c".into()],
-            "TLS" => vec!["h2".into(), "http/1.1".into()],
+            "TLS" | "https" => vec!["h2".into(), "http/1.1".into()],
             _ => Vec::new(),
         };
-        let tls = scheme == "TLS";
+        let tls = matches!(scheme, "TLS" | "https");
         let connection = Connection {
             destination,
             source: SocketAddr::new(if call.into.is_some() { [10, 9, 9, 9].into() } else { own }, 40_000),
@@ -165,6 +170,14 @@ impl Proxy {
             return decided;
         };
         decided.insert("chain", name_of(chain));
+        if let Some(ends) = &chain.tls {
+            decided.insert("handshake", ends.config().map_or_else(ToString::to_string, |_| "ready".to_owned()));
+        }
+        // Whoever opens TLS where none ends, or does not where one waits for it, is not understood.
+        if tls != chain.tls.is_some() && (!tls || matches!(chain.handler, Handler::Http(_))) {
+            decided.insert("answer", "closed".to_owned());
+            return decided;
+        }
         let logs = match &chain.handler {
             Handler::Tcp(forward) => &forward.access_log,
             Handler::Http(manager) => &manager.access_log,
