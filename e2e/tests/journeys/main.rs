@@ -3,4 +3,6 @@
 //!
 //! One file is one journey. Only namespaces are others, so that journeys run beside each other.
 
+mod beyond;
+mod outbound_policy;
 mod sidecar_object;

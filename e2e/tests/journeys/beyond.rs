@@ -1,0 +1,42 @@
+//! Hosts beyond the mesh, and who they see.
+
+use std::{env, time::Duration};
+
+use anyhow::{Context, Result, bail, ensure};
+use e2e::{eventually, mesh::Caller, proxy::Proxy};
+
+/// How long a change may take on a machine that is busy with other tests.
+pub(crate) const CONVERGED: Duration = Duration::from_secs(20);
+
+/// Whether there are hosts beyond the cluster that tell callers their addresses, as localkube's outside does; a line says
+/// that `test` was not run where there are none.
+pub(crate) fn is_there(test: &str) -> bool {
+    let found = env::var_os("LOCALKUBE_NAME").is_some();
+    if !found {
+        eprintln!("{test} was not run: it needs the outside of localkube");
+    }
+    found
+}
+
+/// Asks for `url` until it is answered with 200 and a line of `proxy`'s log holds all of `parts`; gives that line.
+pub(crate) async fn is_logged(caller: &Caller, url: &str, proxy: &Proxy, parts: &[&str]) -> Result<String> {
+    eventually(&format!("{url} shows as {parts:?} in the log of {}", proxy.pod), CONVERGED, async || {
+        let (status, body) = caller.curl(&[url]).await?;
+        ensure!(status == 200, "{status}: {body}");
+        // The newest line may take a second to be written; the next round finds it.
+        let log = proxy.log().await?;
+        let last: Vec<&str> = log.lines().rev().take(4).collect();
+        let found = log.lines().find(|line| parts.iter().all(|part| line.contains(part)));
+        Ok(Some(found.with_context(|| format!("the last lines are {last:#?}"))?.to_owned()))
+    })
+    .await
+}
+
+/// Asks for `url` until curl fails; gives what it said.
+pub(crate) async fn fails(caller: &Caller, url: &str) -> Result<String> {
+    eventually(&format!("{url} is refused"), CONVERGED, async || match caller.curl(&[url]).await {
+        Ok((status, _)) => bail!("it is answered with {status}"),
+        Err(error) => Ok(Some(format!("{error:#}"))),
+    })
+    .await
+}
