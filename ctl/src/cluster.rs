@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use kube::{
     Api, Client, Config,
-    api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams},
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
     config::{KubeConfigOptions, Kubeconfig},
     core::GroupVersionKind,
 };
@@ -116,6 +116,25 @@ impl Cluster {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
             Err(source) => Err(name.failed("cannot delete", source)),
         }
+    }
+
+    /// The objects of a kind that a label selector selects, in all namespaces.
+    pub async fn list(&self, api_version: &str, kind: &str, selector: &str) -> Result<Vec<Value>, ClusterError> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+        let found = api.list(&ListParams::default().labels(selector)).await.map_err(|source| ClusterError::Api {
+            verb: "cannot list",
+            what: kind.to_owned(),
+            source: Box::new(source),
+        })?;
+        // Items of a list do not say what they are.
+        let typed = |object: DynamicObject| {
+            let mut object = serde_json::to_value(object).unwrap_or_default();
+            (object["apiVersion"], object["kind"]) = (api_version.into(), kind.into());
+            object
+        };
+        Ok(found.items.into_iter().map(typed).collect())
     }
 
     /// An object as it is now.

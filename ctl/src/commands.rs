@@ -16,7 +16,7 @@ use crate::{
     cluster::{Cluster, Where},
     documents, egress, explain, inject, inspect, install, manifests,
     options::{NAMESPACE, Options},
-    scope,
+    profile, scope,
 };
 
 /// Installs the mesh, and tells what it does.
@@ -44,6 +44,9 @@ pub enum Command {
     /// Print definitions of kinds as YAML
     #[command(subcommand)]
     Crds(CrdsCommand),
+    /// What profiles say
+    #[command(subcommand)]
+    Profile(profile::ProfileCommand),
     /// Add the proxy to the pods of a file
     KubeInject(InjectArgs),
     /// How far each proxy has followed its pilot
@@ -154,6 +157,7 @@ impl Cli {
             Command::Manifest(ManifestCommand::Generate(arguments)) => generate(&arguments, out),
             Command::Crds(CrdsCommand::Istio) => print(&istio_api::all_crds(), out),
             Command::Crds(CrdsCommand::GatewayApi) => print(&istio_api::gateway_api_crds(), out),
+            Command::Profile(command) => command.run(out),
             Command::KubeInject(arguments) => kube_inject(&place, &arguments, out).await,
             Command::ProxyStatus(arguments) => inspect::status(&place, &arguments, out).await,
             Command::ProxyConfig(command) => command.run(&place, out).await,
@@ -297,6 +301,13 @@ async fn version(place: &Where, arguments: &VersionArgs, out: &mut impl Write) -
         let image = found.as_ref().and_then(|d| d["spec"]["template"]["spec"]["containers"][0]["image"].as_str());
         let tag = image.map(|image| image.rsplit_once(':').map_or(image, |(_, tag)| tag)).unwrap_or("not installed");
         writeln!(out, "{} version: {tag}", part.name())?;
+    }
+    for pod in cluster.list("v1", "Pod", &manifests::of_gateways()).await? {
+        let proxies = pod["spec"]["containers"].as_array().into_iter().flatten();
+        let image = proxies.into_iter().find(|container| container["name"] == "istio-proxy").map(|c| &c["image"]);
+        let image = image.and_then(Value::as_str).unwrap_or_default();
+        let tag = image.rsplit_once(':').map_or(image, |(_, tag)| tag);
+        writeln!(out, "{} version: {tag}", pod["metadata"]["name"].as_str().unwrap_or_default())?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     cluster::{Cluster, ClusterError},
     manifests::{self, Part},
-    options::{NAMESPACE, Options},
+    options::{Direction, NAMESPACE, Options},
 };
 
 /// How often a thing that is waited for is looked at.
@@ -42,7 +42,7 @@ pub enum InstallError {
     Io(#[from] io::Error),
 }
 
-/// Applies everything in order and waits until the control plane is ready.
+/// Applies everything in order and waits until the control plane and the gateways are ready.
 pub async fn install(
     cluster: &Cluster,
     options: &Options,
@@ -52,7 +52,7 @@ pub async fn install(
     for note in &options.notes {
         writeln!(out, "! {note}")?;
     }
-    let objects = manifests::all(options)?;
+    let objects = manifests::core(options)?;
     let (kinds, rest): (Vec<&Value>, Vec<&Value>) =
         objects.iter().partition(|object| object["kind"] == "CustomResourceDefinition");
     for kind in &kinds {
@@ -74,19 +74,74 @@ pub async fn install(
         }
     }
     writeln!(out, "✔ Istiod installed 🧠 (as galley, pilot and ca)")?;
+    gateways(cluster, options, patience, out).await?;
     writeln!(out, "✔ Installation complete")?;
+    Ok(())
+}
+
+/// Applies the gateways and waits for them; takes away those that were installed and are not wanted any more.
+async fn gateways(
+    cluster: &Cluster,
+    options: &Options,
+    patience: Duration,
+    out: &mut impl Write,
+) -> Result<(), InstallError> {
+    let objects = manifests::gateways(options)?;
+    let is_wanted = |old: &Value| objects.iter().any(|new| new["kind"] == old["kind"] && place(new) == place(old));
+    for old in installed_gateways(cluster).await?.iter().filter(|old| !is_wanted(old)) {
+        remove(cluster, old, out).await?;
+    }
+    if objects.is_empty() {
+        return Ok(());
+    }
+    let core = manifests::core(options)?;
+    // Their pods are made by injection: without it they would start as what they are not.
+    for webhook in core.iter().filter(|object| object["kind"] == "MutatingWebhookConfiguration") {
+        wait(cluster, webhook, patience, trusted).await?;
+    }
+    for object in &objects {
+        cluster.apply(object).await?;
+    }
+    for deployment in objects.iter().filter(|object| object["kind"] == "Deployment") {
+        wait(cluster, deployment, patience, rolled_out).await?;
+        writeln!(out, "✔ {} ready", deployment["metadata"]["name"].as_str().unwrap_or_default())?;
+    }
+    for (direction, words) in
+        [(Direction::Ingress, "Ingress gateways installed 🛬"), (Direction::Egress, "Egress gateways installed 🛫")]
+    {
+        if options.gateways.iter().any(|gateway| gateway.direction == direction) {
+            writeln!(out, "✔ {words}")?;
+        }
+    }
+    Ok(())
+}
+
+/// The objects of all gateways that are installed, wherever they are.
+async fn installed_gateways(cluster: &Cluster) -> Result<Vec<Value>, ClusterError> {
+    let mut found = Vec::new();
+    for (version, kind) in manifests::GATEWAY_KINDS {
+        found.extend(cluster.list(version, kind, &manifests::of_gateways()).await?);
+    }
+    Ok(found)
+}
+
+async fn remove(cluster: &Cluster, object: &Value, out: &mut impl Write) -> Result<(), InstallError> {
+    if cluster.delete(object).await? {
+        writeln!(out, "  Removed {}:{}.", object["kind"].as_str().unwrap_or_default(), place(object))?;
+    }
     Ok(())
 }
 
 /// Deletes everything but the definitions of kinds, which would take all objects of those kinds along, and the namespace.
 pub async fn uninstall(cluster: &Cluster, options: &Options, out: &mut impl Write) -> Result<(), InstallError> {
-    let objects = manifests::all(options)?;
+    let objects = manifests::core(options)?;
     let kept = |object: &&Value| object["kind"] == "CustomResourceDefinition" || object["kind"] == "Namespace";
     // The webhooks first: with galley gone they would keep pods from starting.
     for object in objects.iter().rev().filter(|object| !kept(object)) {
-        if cluster.delete(object).await? {
-            writeln!(out, "  Removed {}:{}.", object["kind"].as_str().unwrap_or_default(), place(object))?;
-        }
+        remove(cluster, object, out).await?;
+    }
+    for object in installed_gateways(cluster).await? {
+        remove(cluster, &object, out).await?;
     }
     writeln!(
         out,
@@ -113,7 +168,11 @@ async fn wait(
             return Ok(());
         }
         if Instant::now() >= end {
-            let hint = if object["kind"] == "Deployment" { troubles(cluster).await } else { String::new() };
+            let namespace = object["metadata"]["namespace"].as_str().filter(|_| object["kind"] == "Deployment");
+            let hint = match namespace {
+                Some(namespace) => troubles(cluster, namespace).await,
+                None => String::new(),
+            };
             let what = format!("{} {}", object["kind"].as_str().unwrap_or_default(), place(object));
             return Err(InstallError::NotReady { what, seconds: patience.as_secs(), hint });
         }
@@ -126,6 +185,12 @@ fn established(definition: &Value) -> bool {
     conditions.into_iter().any(|condition| condition["type"] == "Established" && condition["status"] == "True")
 }
 
+/// Whether all webhooks know whom they may trust: only then do they answer.
+fn trusted(webhooks: &Value) -> bool {
+    let webhooks = webhooks["webhooks"].as_array().into_iter().flatten();
+    webhooks.into_iter().all(|webhook| webhook["clientConfig"]["caBundle"].as_str().is_some_and(|ca| !ca.is_empty()))
+}
+
 /// Whether the pods that run are those that were asked for last, and all of them answer.
 fn rolled_out(deployment: &Value) -> bool {
     let (status, number) = (&deployment["status"], |value: &Value| value.as_i64().unwrap_or_default());
@@ -136,9 +201,9 @@ fn rolled_out(deployment: &Value) -> bool {
         && number(&status["replicas"]) == wanted
 }
 
-/// What the control plane's pods wait for, for a person who waits for them.
-async fn troubles(cluster: &Cluster) -> String {
-    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), NAMESPACE);
+/// What the pods of a namespace wait for, for a person who waits for them.
+async fn troubles(cluster: &Cluster, namespace: &str) -> String {
+    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
     let Ok(pods) = pods.list(&ListParams::default()).await else { return String::new() };
     let mut found = Vec::new();
     for pod in pods.items {

@@ -25,6 +25,7 @@ pub mod inspect;
 pub mod install;
 pub mod manifests;
 pub mod options;
+pub mod profile;
 pub mod proxy_config;
 pub mod proxy_status;
 pub mod scope;

@@ -3,6 +3,7 @@
 //! Three programs (galley, pilot, ca), one Deployment each; Service `istiod` is the door that Istio's proxies and API
 //! servers know: port 443 leads to galley, the others to pilot.
 
+mod gateways;
 mod rbac;
 mod webhooks;
 mod workloads;
@@ -16,10 +17,24 @@ use k8s_openapi::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::options::{NAMESPACE, Options};
+use crate::options::{Direction, NAMESPACE, Options};
 
 /// The key of the injector's settings in ConfigMap `istio-sidecar-injector`.
 const INJECTION_KEY: &str = "settings.yaml";
+
+/// Who made an object.
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The part of the mesh that an object belongs to.
+const COMPONENT: &str = "operator.istio.io/component";
+
+/// The kinds of which a gateway is made: API version and name.
+pub const GATEWAY_KINDS: [(&str, &str); 5] = [
+    ("v1", "ServiceAccount"),
+    ("apps/v1", "Deployment"),
+    ("v1", "Service"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"),
+    ("policy/v1", "PodDisruptionBudget"),
+];
 
 /// The programs of the control plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +61,25 @@ impl Part {
     }
 }
 
-/// All objects, in the order in which they should be applied. Definitions of kinds come first.
+/// All objects, in the order in which they should be applied.
 pub fn all(options: &Options) -> Result<Vec<Value>, serde_json::Error> {
+    Ok([core(options)?, gateways(options)?].concat())
+}
+
+/// The gateways' objects. Their pods are made by injection, so that they must not come before the core is ready.
+pub fn gateways(options: &Options) -> Result<Vec<Value>, serde_json::Error> {
+    let objects = options.gateways.iter().map(|gateway| gateways::objects(gateway, &options.injection.revision));
+    Ok(objects.collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+/// What selects the objects of installed gateways.
+pub fn of_gateways() -> String {
+    let components = Direction::ALL.map(Direction::component).join(", ");
+    format!("{MANAGED_BY}=lateenctl, {COMPONENT} in ({components})")
+}
+
+/// The control plane and all that it needs. Definitions of kinds come first.
+pub fn core(options: &Options) -> Result<Vec<Value>, serde_json::Error> {
     let mut objects = istio_api::all_crds();
     for crd in &mut objects {
         let labels = labels();
@@ -85,11 +117,7 @@ fn value(api_version: &str, kind: &str, object: &impl Serialize) -> Result<Value
 
 /// What all our objects carry.
 fn labels() -> BTreeMap<String, String> {
-    let pairs = [
-        ("app.kubernetes.io/part-of", "istio"),
-        ("app.kubernetes.io/managed-by", "lateenctl"),
-        ("istio.io/rev", "default"),
-    ];
+    let pairs = [("app.kubernetes.io/part-of", "istio"), (MANAGED_BY, "lateenctl"), ("istio.io/rev", "default")];
     pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
 }
 
@@ -102,7 +130,10 @@ fn within(name: &str) -> ObjectMeta {
 }
 
 fn namespace() -> Namespace {
-    Namespace { metadata: named(NAMESPACE), ..Namespace::default() }
+    let mut metadata = named(NAMESPACE);
+    // On a namespace this label would ask for sidecars in all of its pods.
+    metadata.labels.get_or_insert_default().remove("istio.io/rev");
+    Namespace { metadata, ..Namespace::default() }
 }
 
 fn account(part: Part) -> ServiceAccount {

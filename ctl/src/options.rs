@@ -10,6 +10,12 @@ use istio_api::MeshConfig;
 use mesh_types::Labels;
 use serde_json::{Map, Value, json};
 
+mod gateways;
+mod tree;
+
+pub use gateways::{Direction, Gateway, K8s};
+use tree::{lay_over, leaves, put, says_nothing, scalar};
+
 /// The namespace of the mesh's own parts.
 pub const NAMESPACE: &str = "istio-system";
 
@@ -20,7 +26,7 @@ pub enum BadOptions {
     #[error("--set \"{0}\": should be path=value, such as meshConfig.accessLogFile=/dev/stdout")]
     Set(String),
     /// A path that goes through a value.
-    #[error("--set {path}: {parent} is a value, not a group of settings")]
+    #[error("--set {path}: {parent} is a value, not a group of settings, or a list without such an item")]
     Through {
         /// The path.
         path: String,
@@ -43,6 +49,14 @@ pub enum BadOptions {
         /// What should be.
         wanted: &'static str,
     },
+    /// A gateway that makes no sense.
+    #[error("{path}: {source}")]
+    Gateway {
+        /// Where.
+        path: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
     /// The mesh's settings are wrong.
     #[error("meshConfig: {0}")]
     Mesh(serde_json::Error),
@@ -51,13 +65,17 @@ pub enum BadOptions {
 /// A set of defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// For use.
+    /// For use: the control plane and an ingress gateway.
     Default,
-    /// For a first look: access logs on, every request traced, small proxies.
+    /// For a first look: both gateways, access logs on, every request traced, small proxies.
     Demo,
-    /// The control plane only. (The same as `default` as long as there are no gateways.)
+    /// The control plane only.
     Minimal,
 }
+
+/// The profiles by name.
+pub const PROFILES: [(&str, Profile); 3] =
+    [("default", Profile::Default), ("demo", Profile::Demo), ("minimal", Profile::Minimal)];
 
 /// What is to be installed.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,6 +94,8 @@ pub struct Options {
     pub injection: Settings,
     /// Pods of each part of the control plane.
     pub replicas: i32,
+    /// Gateways beside it.
+    pub gateways: Vec<Gateway>,
     /// What the caller should know, a sentence each.
     pub notes: Vec<String>,
 }
@@ -83,55 +103,55 @@ pub struct Options {
 impl Options {
     /// Reads a file's text (an IstioOperator) and `--set` words.
     pub fn parse(file: Option<&Value>, sets: &[String]) -> Result<Self, BadOptions> {
-        let mut tree = match file {
-            None => Map::new(),
-            Some(file) if file["kind"] == "IstioOperator" => file["spec"].as_object().cloned().unwrap_or_default(),
+        let spec = match file {
+            None => json!({}),
+            Some(file) if file["kind"] == "IstioOperator" => file["spec"].clone(),
             Some(_) => return Err(BadOptions::NotAnOperator),
         };
+        // The profile is the ground that all else is laid on.
+        let last = sets.iter().rev().find_map(|set| set.strip_prefix("profile="));
+        let name = last.or_else(|| spec["profile"].as_str()).unwrap_or("default");
+        let profile = PROFILES.into_iter().find(|(known, _)| *known == name).map(|(_, profile)| profile);
+        let profile = profile.ok_or_else(|| BadOptions::Profile(name.to_owned()))?;
+        let mut tree = gateways::ground(profile);
+        if spec.is_object() {
+            gateways::lay_file_over(&mut tree, spec);
+        }
         for set in sets {
             let (path, text) = set.split_once('=').ok_or_else(|| BadOptions::Set(set.clone()))?;
             put(&mut tree, path, scalar(text))?;
         }
+        let tree = tree.as_object().cloned().unwrap_or_default();
         let mut reader = Reader { tree, notes: Vec::new() };
-        let profile = match reader.text("profile")?.as_deref() {
-            None | Some("default") => Profile::Default,
-            Some("demo") => Profile::Demo,
-            Some("minimal") => Profile::Minimal,
-            Some(other) => return Err(BadOptions::Profile(other.to_owned())),
-        };
+        reader.text("profile")?;
         reader.options(profile)
+    }
+
+    /// A profile as an IstioOperator, such as it could be installed from a file.
+    pub fn profile(name: &str) -> Result<Value, BadOptions> {
+        let options = Self::parse(None, &[format!("profile={name}")])?;
+        let mut components = gateways::in_full(options.profile);
+        for part in ["base", "pilot"] {
+            components[part] = json!({ "enabled": true });
+        }
+        Ok(json!({
+            "apiVersion": "install.istio.io/v1alpha1",
+            "kind": "IstioOperator",
+            "spec": {
+                "profile": name,
+                "hub": options.hub,
+                "tag": options.tag,
+                "components": components,
+                "meshConfig": options.mesh,
+                "values": { "global": { "proxy": { "resources": options.injection.resources } } },
+            },
+        }))
     }
 
     /// An image of ours.
     pub fn image(&self, name: &str) -> String {
         format!("{}/{name}:{}", self.hub, self.tag)
     }
-}
-
-/// A value as `--set` means it.
-fn scalar(text: &str) -> Value {
-    match text {
-        "true" => json!(true),
-        "false" => json!(false),
-        _ => text.parse::<i64>().map_or_else(|_| json!(text), |number| json!(number)),
-    }
-}
-
-/// Sets what stands at a path. A dot within a name is written `\.`.
-fn put(tree: &mut Map<String, Value>, path: &str, value: Value) -> Result<(), BadOptions> {
-    let marked = path.replace("\\.", "\u{0}");
-    let names: Vec<String> = marked.split('.').map(|name| name.replace('\u{0}', ".")).collect();
-    let Some((last, parents)) = names.split_last().filter(|_| names.iter().all(|name| !name.is_empty())) else {
-        return Err(BadOptions::Set(path.to_owned()));
-    };
-    let mut at = tree;
-    for parent in parents {
-        let slot = at.entry(parent.clone()).or_insert_with(|| json!({}));
-        let through = || BadOptions::Through { path: path.to_owned(), parent: parent.clone() };
-        at = slot.as_object_mut().ok_or_else(through)?;
-    }
-    at.insert(last.clone(), value);
-    Ok(())
 }
 
 /// Takes settings out of the tree; what is left at the end was not understood.
@@ -167,11 +187,12 @@ impl Reader {
             return Err(wrong("namespace", &json!(namespace), "istio-system, the one namespace that is supported"));
         }
         self.components()?;
+        let gateways = self.gateways(profile)?;
         for path in leaves(&self.tree) {
             self.notes.push(format!("{path} has no effect: this version does not know it"));
         }
         let replicas = i32::try_from(replicas).unwrap_or(1).max(1);
-        Ok(Options { profile, hub, tag, pull_policy, mesh, injection, replicas, notes: self.notes })
+        Ok(Options { profile, hub, tag, pull_policy, mesh, injection, replicas, gateways, notes: self.notes })
     }
 
     /// The settings of injection, by their names in istioctl's values.
@@ -256,9 +277,7 @@ impl Reader {
         let config: MeshConfig = serde_json::from_value(mesh.clone()).map_err(BadOptions::Mesh)?;
         let known = serde_json::to_value(config).map_err(BadOptions::Mesh)?;
         for name in mesh.as_object().into_iter().flat_map(Map::keys) {
-            let told = mesh[name].clone();
-            let zero = told.is_null() || told == json!(false) || told == json!("") || told == json!(0);
-            if known.get(name).is_none() && !zero && told != json!({}) && told != json!([]) {
+            if known.get(name).is_none() && !says_nothing(&mesh[name]) {
                 self.notes.push(format!("meshConfig.{name} has no effect: it is no setting of a mesh"));
             }
         }
@@ -268,16 +287,8 @@ impl Reader {
         })
     }
 
-    /// Parts that can be switched off. Gateways cannot be switched on yet.
+    /// Parts that cannot be switched off.
     fn components(&mut self) -> Result<(), BadOptions> {
-        for kind in ["ingressGateways", "egressGateways"] {
-            let gateways = self.take(&format!("components.{kind}"));
-            let wanted = gateways.as_ref().and_then(Value::as_array).into_iter().flatten();
-            for gateway in wanted.filter(|gateway| gateway["enabled"] == true) {
-                let name = gateway["name"].as_str().unwrap_or("without a name");
-                self.notes.push(format!("components.{kind}: gateway {name} is not installed: gateways come later"));
-            }
-        }
         for part in ["base", "pilot"] {
             let path = format!("components.{part}.enabled");
             if self.switch(&path)? == Some(false) {
@@ -346,27 +357,6 @@ fn selectors_of(path: &str, selectors: &Value) -> Result<Vec<Labels>, BadOptions
         labels.ok().filter(|_| alone).map(Labels).ok_or_else(|| wrong(path, selector, wanted))
     };
     selectors.as_array().ok_or_else(|| wrong(path, selectors, wanted))?.iter().map(one).collect()
-}
-
-/// A later tree over an earlier one, group by group.
-fn lay_over(target: &mut Value, layer: &Value) {
-    match (target, layer) {
-        (Value::Object(target), Value::Object(layer)) => {
-            for (name, value) in layer {
-                lay_over(target.entry(name.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (target, layer) => *target = layer.clone(),
-    }
-}
-
-/// The paths of all values in a tree.
-fn leaves(tree: &Map<String, Value>) -> Vec<String> {
-    let below = |(name, value): (&String, &Value)| match value {
-        Value::Object(inner) => leaves(inner).into_iter().map(|path| format!("{name}.{path}")).collect(),
-        _ => vec![name.clone()],
-    };
-    tree.iter().flat_map(below).collect()
 }
 
 #[cfg(test)]

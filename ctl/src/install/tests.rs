@@ -18,6 +18,17 @@ fn a_deployment_is_ready_when_only_new_pods_run_and_all_answer() {
 }
 
 #[test]
+fn webhooks_answer_when_all_know_their_roots() {
+    let webhooks = |bundles: &[Option<&str>]| {
+        let hooks: Vec<Value> =
+            bundles.iter().map(|bundle| json!({ "clientConfig": { "caBundle": bundle } })).collect();
+        json!({ "webhooks": hooks })
+    };
+    assert!(trusted(&webhooks(&[Some("Q0E="), Some("Q0E=")])));
+    assert!(!trusted(&webhooks(&[Some("Q0E="), None])) && !trusted(&webhooks(&[Some("")])));
+}
+
+#[test]
 fn a_definition_is_ready_when_it_is_established() {
     let definition =
         |status: &str| json!({ "status": { "conditions": [{ "type": "Established", "status": status }] } });

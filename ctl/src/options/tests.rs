@@ -22,6 +22,19 @@ fn a_profile_can_be_chosen_and_its_settings_overruled() {
 }
 
 #[test]
+fn a_profile_that_was_printed_installs_the_same() {
+    for (name, _) in PROFILES {
+        let printed = Options::profile(name).unwrap();
+        assert_eq!(
+            Options::parse(Some(&printed), &[]).unwrap(),
+            parse(&[&format!("profile={name}")]).unwrap(),
+            "{name}"
+        );
+    }
+    assert!(matches!(Options::profile("huge"), Err(BadOptions::Profile(_))));
+}
+
+#[test]
 fn settings_reach_mesh_and_injector() {
     let options = parse(&[
         "hub=example.org/mesh",
@@ -43,18 +56,13 @@ fn settings_reach_mesh_and_injector() {
 }
 
 #[test]
-fn upstreams_file_is_read_and_gateways_are_said_to_come_later() {
-    let gateway = |enabled: bool| json!([{ "name": "gw", "enabled": enabled }]);
-    let file = |enabled| {
-        json!({
-            "apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator",
-            "spec": { "profile": "demo", "components": { "ingressGateways": gateway(enabled), "egressGateways": gateway(false) } },
-        })
-    };
-    let off = Options::parse(Some(&file(false)), &[]).unwrap();
-    assert_eq!((off.profile, off.notes), (Profile::Demo, Vec::new()));
-    let on = Options::parse(Some(&file(true)), &[]).unwrap();
-    assert!(on.notes[0].contains("gateways come later"), "{:?}", on.notes);
+fn a_files_profile_counts_unless_the_command_line_names_another() {
+    let file =
+        json!({ "apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator", "spec": { "profile": "demo" } });
+    assert_eq!(Options::parse(Some(&file), &[]).unwrap().profile, Profile::Demo);
+    assert_eq!(Options::parse(Some(&file), &["profile=minimal".to_owned()]).unwrap().profile, Profile::Minimal);
+    let other = json!({ "kind": "Deployment", "spec": {} });
+    assert!(matches!(Options::parse(Some(&other), &[]), Err(BadOptions::NotAnOperator)));
 }
 
 #[test]
