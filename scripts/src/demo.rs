@@ -91,7 +91,8 @@ fn install(sh: &Shell, programs: &Path, cluster: &Localkube, data_plane: DataPla
     let page = choose_port(was_up).context("no free port for the page between 30080 and 30179")?;
     cluster.up(sh, &data_plane.options(sh)?)?;
     println!("installing the mesh");
-    mesh::install(sh, programs, &cluster.kubeconfig(sh)?, data_plane)?;
+    // Without gateways: visitors of the demo come by a NodePort.
+    mesh::install(sh, programs, &cluster.kubeconfig(sh)?, data_plane, "minimal")?;
     println!("installing bookinfo");
     apply(sh, cluster, OPT_IN)?;
     for manifests in BOOKINFO {

@@ -30,6 +30,9 @@ const JOURNEYS: &[&str] = &["journeys", "mesh_policy"];
 /// A host beyond the cluster that a journey's author made up.
 const OUTSIDE_HOST: &str = "api.external.com";
 
+/// What is installed: the promises of gateways need them.
+const PROFILE: &str = "demo";
+
 /// Where the promises are tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Stage {
@@ -111,7 +114,7 @@ fn on_localkube(sh: &Shell, args: &E2e) -> Result<()> {
     let options = [own.to_vec(), args.data_plane.options(sh)?].concat();
     let tested = cluster.up(sh, &options).and_then(|()| {
         let kubeconfig = cluster.kubeconfig(sh)?;
-        mesh::install(sh, &programs, &kubeconfig, args.data_plane)?;
+        mesh::install(sh, &programs, &kubeconfig, args.data_plane, PROFILE)?;
         let own = [
             ("LOCALKUBE_NAME", cluster.name().to_owned()),
             ("LOCALKUBE_PROGRAM", cluster.program().display().to_string()),
@@ -131,7 +134,7 @@ fn on_current(sh: &Shell, args: &E2e) -> Result<()> {
     let kubeconfig = env::var_os("KUBECONFIG").map(PathBuf::from).or_else(home).context("KUBECONFIG is not set")?;
     let kubeconfig = kubeconfig.display().to_string();
     if !mesh::is_installed(sh, &kubeconfig) {
-        mesh::install(sh, &programs, &kubeconfig, args.data_plane)?;
+        mesh::install(sh, &programs, &kubeconfig, args.data_plane, PROFILE)?;
     }
     let all = E2e { only: OF_THE_MESH, what: args.what.clone(), filter: args.filter.clone(), ..*args };
     suite(sh, &all, kubeconfig, &[])

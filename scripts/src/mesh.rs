@@ -45,10 +45,17 @@ pub(crate) fn is_installed(sh: &Shell, kubeconfig: &str) -> bool {
     found.quiet().ignore_stdout().ignore_stderr().run().is_ok()
 }
 
-/// Installs the mesh with `lateenctl`, as a user would.
-pub(crate) fn install(sh: &Shell, programs: &Path, kubeconfig: &str, data_plane: DataPlane) -> Result<()> {
+/// Installs the mesh with `lateenctl`, as a user would: profile `demo` has both gateways, `minimal` none.
+pub(crate) fn install(
+    sh: &Shell,
+    programs: &Path,
+    kubeconfig: &str,
+    data_plane: DataPlane,
+    profile: &str,
+) -> Result<()> {
     let lateenctl = programs.join("lateenctl");
-    let mut settings = vec!["--set", "meshConfig.accessLogFile=/dev/stdout"];
+    let profile = format!("profile={profile}");
+    let mut settings = vec!["--set", &profile, "--set", "meshConfig.accessLogFile=/dev/stdout"];
     if data_plane == DataPlane::Envoy {
         settings.extend(["--set", "meshConfig.defaultConfig.proxyMetadata.LATEEN_DATA_PLANE=envoy"]);
     }
