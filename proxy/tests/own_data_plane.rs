@@ -25,7 +25,8 @@ const CLUSTERS: u16 = 40;
 /// A mesh of HTTP services: a cluster and an address of its own for each, and one route table for all.
 struct Mesh(Vec<(&'static str, Arc<Resource>)>);
 
-struct View(Arc<Mesh>);
+/// A mesh, as one role of proxies sees it.
+struct View(Arc<Mesh>, &'static str);
 
 fn mesh() -> Mesh {
     let messages = Messages::new().unwrap();
@@ -76,8 +77,8 @@ fn mesh() -> Mesh {
 
 impl Source for View {
     fn open<'a>(&'a self, caller: Caller<'a>) -> BoxFuture<'a, Result<Box<dyn Session>, tonic::Status>> {
-        assert_eq!(caller.node.id, "sidecar~127.0.0.1~web-1.shop~shop.svc.cluster.local");
-        Box::pin(async { Ok(Box::new(Self(self.0.clone())) as Box<dyn Session>) })
+        assert_eq!(caller.node.id, format!("{}~127.0.0.1~web-1.shop~shop.svc.cluster.local", self.1));
+        Box::pin(async { Ok(Box::new(Self(self.0.clone(), self.1)) as Box<dyn Session>) })
     }
 
     fn name(&self) -> &str {
@@ -108,10 +109,10 @@ struct Proxy {
     health: u16,
 }
 
-async fn start() -> Proxy {
+async fn start(role: &'static str, mesh: Mesh) -> Proxy {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let pilot = listener.local_addr().unwrap();
-    let source = Arc::new(View(Arc::new(mesh())));
+    let source = Arc::new(View(Arc::new(mesh), role));
     tokio::spawn(async move { server::serve(listener, Plaintext, source, std::future::pending()).await });
     let [admin, status, health, prometheus] = [(); 4].map(|()| free_port());
     let config = json!({
@@ -123,7 +124,7 @@ async fn start() -> Proxy {
         "concurrency": 1,
     });
     let child = Command::new(env!("CARGO_BIN_EXE_lateen-proxy"))
-        .args(["proxy", "sidecar", "--domain", "shop.svc.cluster.local"])
+        .args(["proxy", role, "--domain", "shop.svc.cluster.local"])
         .env("LATEEN_ROOT", env!("CARGO_TARGET_TMPDIR"))
         .env("POD_NAME", "web-1")
         .env("POD_NAMESPACE", "shop")
@@ -158,6 +159,13 @@ impl Proxy {
         timeout(Duration::from_secs(60), asking).await.unwrap();
     }
 
+    /// Ends it, as a preStop hook may.
+    async fn quit(&mut self) {
+        assert_eq!(ask("POST", self.admin, "/quitquitquit").await.unwrap(), (200, "OK\n".to_owned()));
+        let exit = timeout(Duration::from_secs(20), self.child.wait()).await.unwrap().unwrap();
+        assert!(exit.success(), "{exit}");
+    }
+
     /// Kilobytes of memory that are the process's own, without the program's text.
     fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
@@ -168,7 +176,7 @@ impl Proxy {
 
 #[tokio::test]
 async fn it_is_ready_with_its_whole_mesh_and_a_dump_leaves_little_behind() {
-    let mut proxy = start().await;
+    let mut proxy = start("sidecar", mesh()).await;
     proxy.ready().await;
     let idle = proxy.memory();
     let mut dump = String::new();
@@ -193,7 +201,18 @@ async fn it_is_ready_with_its_whole_mesh_and_a_dump_leaves_little_behind() {
     println!("own memory: {idle} kB idle, {after} kB after five dumps");
     assert!(after < idle + (4 << 10), "{idle} kB idle, {after} kB after five dumps");
 
-    assert_eq!(ask("POST", proxy.admin, "/quitquitquit").await.unwrap(), (200, "OK\n".to_owned()));
-    let exit = timeout(Duration::from_secs(20), proxy.child.wait()).await.unwrap().unwrap();
-    assert!(exit.success(), "{exit}");
+    proxy.quit().await;
+}
+
+#[tokio::test]
+async fn a_gateway_without_gateways_is_ready_and_listens_nowhere() {
+    let mut proxy = start("router", Mesh(Vec::new())).await;
+    proxy.ready().await;
+    let stats = ask("GET", proxy.admin, "/stats?filter=listener").await.unwrap().1;
+    for line in ["listener_manager.lds.update_success: 1\n", "listener_manager.listener_create_success: 0\n"] {
+        assert!(stats.contains(line), "{stats}");
+    }
+    let info: Value = serde_json::from_str(&ask("GET", proxy.admin, "/server_info").await.unwrap().1).unwrap();
+    assert_eq!(info["node"]["id"], "router~127.0.0.1~web-1.shop~shop.svc.cluster.local");
+    proxy.quit().await;
 }

@@ -39,7 +39,7 @@ pub enum Task {
 pub enum Role {
     /// Beside an application.
     Sidecar,
-    /// A gateway.
+    /// A gateway: no application, nothing captured; it listens where its Gateways say.
     Router,
 }
 

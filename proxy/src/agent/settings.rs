@@ -192,6 +192,14 @@ impl Settings {
             health: environment.parse("ENVOY_STATUS_PORT", port)?.unwrap_or(15021),
             prometheus: environment.parse("ENVOY_PROMETHEUS_PORT", port)?.unwrap_or(15090),
         };
+        // A gateway has no application whose probes it answers, and whose metrics it tells.
+        let (probers, scrape) = match options.role {
+            Role::Sidecar => (
+                environment.json("ISTIO_KUBE_APP_PROBERS")?.unwrap_or_default(),
+                environment.json("ISTIO_PROMETHEUS_ANNOTATIONS")?,
+            ),
+            Role::Router => (Probers::default(), None),
+        };
         let minimum = environment.duration("MINIMUM_DRAIN_DURATION", Duration::from_secs(5))?;
         Ok(Self {
             node: node(options, &environment, namespace)?,
@@ -213,8 +221,8 @@ impl Settings {
             data_plane,
             envoy: environment.or("LATEEN_ENVOY", "/usr/local/bin/envoy").into(),
             envoy_log: (options.proxy_log_level.clone(), options.proxy_component_log_level.clone()),
-            probers: environment.json("ISTIO_KUBE_APP_PROBERS")?.unwrap_or_default(),
-            scrape: environment.json("ISTIO_PROMETHEUS_ANNOTATIONS")?,
+            probers,
+            scrape,
             root,
         })
     }

@@ -161,6 +161,8 @@ pub(crate) struct ServerStats {
     pub(crate) cds_update_rejected: Counter,
     pub(crate) lds_update_success: Counter,
     pub(crate) lds_update_rejected: Counter,
+    pub(crate) listener_create_success: Counter,
+    pub(crate) listener_create_failure: Counter,
     pub(crate) rds_update_success: Counter,
     pub(crate) rds_update_rejected: Counter,
     pub(crate) eds_update_success: Counter,

@@ -4,6 +4,7 @@ mod certs;
 mod dynamic;
 mod http;
 mod limits;
+mod listeners;
 mod log;
 mod protocols;
 mod reasons;

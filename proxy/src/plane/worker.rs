@@ -13,7 +13,7 @@ use std::{
 };
 
 use mesh_snapshot::{Cluster, Discovery, Listener, Snapshot, Tick};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::TcpListener,
@@ -47,8 +47,13 @@ pub(crate) struct Worker {
     snapshot: RefCell<Rc<Pinned>>,
     generation: Cell<u64>,
     random: Cell<u64>,
-    listening: RefCell<FxHashMap<(Arc<str>, SocketAddr), AbortHandle>>,
+    listening: RefCell<FxHashMap<Door, AbortHandle>>,
+    /// Those that could not be opened when it was last tried.
+    closed: RefCell<FxHashSet<Door>>,
 }
+
+/// A listener's name and one of its addresses: what a socket is opened for.
+type Door = (Arc<str>, SocketAddr);
 
 /// A snapshot whose readers on this thread are counted by this thread alone, so that threads do not wait for one count.
 #[derive(Debug)]
@@ -115,6 +120,7 @@ impl Worker {
             generation: Cell::new(shared.world.generation()),
             random: Cell::new(rand::random()),
             listening: RefCell::default(),
+            closed: RefCell::default(),
             shared,
         })
     }
@@ -197,7 +203,7 @@ impl Worker {
     fn follow_listeners(self: &Rc<Self>) {
         let snapshot = self.snapshot();
         let bound = snapshot.listeners().filter(|listener| listener.binds);
-        let wanted: Vec<(Arc<str>, SocketAddr)> =
+        let wanted: Vec<Door> =
             bound.flat_map(|l| l.addresses.iter().map(|address| (l.name.clone(), *address))).collect();
         let mut listening = self.listening.borrow_mut();
         listening.retain(|key, task| {
@@ -207,19 +213,29 @@ impl Worker {
             }
             stays
         });
-        for (name, address) in wanted {
-            let key = (name, address);
+        let mut closed = self.closed.borrow_mut();
+        closed.retain(|key| wanted.contains(key));
+        for key in wanted {
+            let address = key.1;
             if listening.contains_key(&key) {
                 continue;
             }
             match listen(address) {
                 Ok(socket) => {
+                    closed.remove(&key);
+                    self.shared.stats.server.listener_create_success.inc();
                     let stats = self.shared.stats.listener(&address.to_string().into());
                     let task = spawn(self.clone().accept(key.0.clone(), stats, socket));
                     listening.insert(key, task);
                 }
-                // Tried again at the next housekeeping or publication.
-                Err(error) => tracing::error!(%error, listener = %key.0, %address, "a listener cannot be opened"),
+                // Tried again at the next housekeeping or publication; told and counted when it begins.
+                Err(error) => {
+                    if closed.insert(key.clone()) {
+                        self.shared.stats.server.listener_create_failure.inc();
+                        let hint = hint(&error);
+                        tracing::error!(%error, listener = %key.0, %address, hint, "a listener cannot be opened");
+                    }
+                }
             }
         }
     }
@@ -241,6 +257,17 @@ impl Worker {
     /// The listener of that name, as it is now.
     pub(crate) fn listener(&self, name: &str) -> Option<Arc<Listener>> {
         self.snapshot().listener(name).cloned()
+    }
+}
+
+/// What a person can do about a socket that is not opened.
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 are root's, unless the pod's securityContext sets net.ipv4.ip_unprivileged_port_start"
+        }
+        io::ErrorKind::AddrInUse => "another program of the pod listens there",
+        _ => "",
     }
 }
 

@@ -46,6 +46,23 @@ fn injections_environment_is_read() {
 }
 
 #[test]
+fn a_gateway_answers_for_nobody_else() {
+    let environment = environment(&[
+        ("POD_NAME", "edge-1"),
+        ("POD_NAMESPACE", "istio-system"),
+        ("INSTANCE_IP", "10.0.0.7"),
+        ("ISTIO_KUBE_APP_PROBERS", r#"{"/app-health/web/readyz":{"httpGet":{"port":80}}}"#),
+        ("ISTIO_PROMETHEUS_ANNOTATIONS", r#"{"scrape":"true","path":"","port":"9080"}"#),
+    ]);
+    let settings = |role| Settings::new(&options(&[role]), &environment).unwrap();
+    let gateway = settings("router");
+    assert_eq!(gateway.node.to_string(), "router~10.0.0.7~edge-1.istio-system~istio-system.svc.cluster.local");
+    assert!(gateway.probers.get("/app-health/web/readyz").is_none() && gateway.scrape.is_none());
+    let sidecar = settings("sidecar");
+    assert!(sidecar.probers.get("/app-health/web/readyz").is_some() && sidecar.scrape.is_some());
+}
+
+#[test]
 fn threads_are_asked_for_or_limited_or_all() {
     let cases = [
         (vec!["sidecar", "--concurrency", "3"], vec![("PROXY_CONFIG", r#"{"concurrency":2}"#)], Some(3)),

@@ -48,8 +48,8 @@ fn plain_names_are_envoys() {
     ] {
         assert_eq!(seen.get(name), Some(&value), "{name}");
     }
-    // 31 of each cluster, 11 of each listener, 12 of each manager, 11 of the whole.
-    assert_eq!(seen.len(), 2 * 31 + 2 * 11 + 12 + 11);
+    // 31 of each cluster, 11 of each listener, 12 of each manager, 13 of the whole.
+    assert_eq!(seen.len(), 2 * 31 + 2 * 11 + 12 + 13);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn prometheus_has_envoys_shape() {
 fn nothing_counted_is_nothing_said_but_of_the_whole() {
     let mut text = String::new();
     Stats::default().prometheus(&mut text);
-    assert_eq!(families(&text).len(), 11);
+    assert_eq!(families(&text).len(), 13);
 }
 
 #[test]

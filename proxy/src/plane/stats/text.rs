@@ -103,6 +103,8 @@ impl ServerStats {
         self.eds_update_rejected.measure("cluster_manager.eds.update_rejected", &mut samples);
         self.lds_update_success.measure("listener_manager.lds.update_success", &mut samples);
         self.lds_update_rejected.measure("listener_manager.lds.update_rejected", &mut samples);
+        self.listener_create_success.measure("listener_manager.listener_create_success", &mut samples);
+        self.listener_create_failure.measure("listener_manager.listener_create_failure", &mut samples);
         self.rds_update_success.measure("http.rds.update_success", &mut samples);
         self.rds_update_rejected.measure("http.rds.update_rejected", &mut samples);
         self.sds_update_success.measure("sds.update_success", &mut samples);
@@ -121,6 +123,8 @@ impl ServerStats {
             &self.sds_update_rejected,
             &self.lds_update_success,
             &self.lds_update_rejected,
+            &self.listener_create_success,
+            &self.listener_create_failure,
             &self.rds_update_success,
             &self.rds_update_rejected,
         ];

@@ -98,6 +98,22 @@ impl Rig {
         Ok(())
     }
 
+    /// A listener beside the first one, at an address of its own; None takes it away again.
+    pub(super) fn listen(&self, at: SocketAddr, listener: Option<Value>) {
+        let mut store = self.store.lock().unwrap();
+        let name = format!("test-{at}");
+        match listener {
+            Some(mut listener) => {
+                listener["@type"] = json!(type_url::LISTENER);
+                listener["name"] = json!(name);
+                listener["address"] = address(at);
+                store.put(Kind::Listener, &name, &Messages::new().unwrap().pack(&listener).unwrap()).unwrap();
+            }
+            None => store.remove(Kind::Listener, &name),
+        }
+        self.shared.world.publish(store.build(&self.shared.world.current()));
+    }
+
     /// Asks by HTTP/1.1, on a connection of its own.
     pub(super) async fn ask(&self, request: Request<Full<Bytes>>) -> Answer {
         let stream = self.connect().await;
