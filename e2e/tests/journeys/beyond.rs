@@ -32,6 +32,16 @@ pub(crate) async fn is_logged(caller: &Caller, url: &str, proxy: &Proxy, parts: 
     .await
 }
 
+/// Asks for `url`, which answers with the caller's address, until that is `address`.
+pub(crate) async fn sees(caller: &Caller, url: &str, address: &str) -> Result<()> {
+    eventually(&format!("{url} sees {address}"), CONVERGED, async || {
+        let (status, body) = caller.curl(&[url]).await?;
+        ensure!(status == 200 && body.contains(address), "{status}: {body}");
+        Ok(Some(()))
+    })
+    .await
+}
+
 /// Asks for `url` until curl fails; gives what it said.
 pub(crate) async fn fails(caller: &Caller, url: &str) -> Result<String> {
     eventually(&format!("{url} is refused"), CONVERGED, async || match caller.curl(&[url]).await {

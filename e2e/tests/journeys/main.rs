@@ -4,5 +4,7 @@
 //! One file is one journey. Only namespaces are others, so that journeys run beside each other.
 
 mod beyond;
+mod egress_by_sni;
+mod ingress;
 mod outbound_policy;
 mod sidecar_object;
