@@ -42,6 +42,12 @@ pub(crate) async fn sees(caller: &Caller, url: &str, address: &str) -> Result<()
     .await
 }
 
+/// The head of the answer to `curl -sSL -o /dev/null -D - URL`, as the journey's author looked at it.
+pub(crate) async fn head(caller: &Caller, url: &str) -> Result<String> {
+    let head = caller.exec("caller", &["curl", "-sSL", "-m", "10", "-o", "/dev/null", "-D", "-", url]).await?;
+    Ok(head.to_ascii_lowercase())
+}
+
 /// Asks for `url` until curl fails; gives what it said.
 pub(crate) async fn fails(caller: &Caller, url: &str) -> Result<String> {
     eventually(&format!("{url} is refused"), CONVERGED, async || match caller.curl(&[url]).await {

@@ -4,6 +4,8 @@
 //! One file is one journey. Only namespaces are others, so that journeys run beside each other.
 
 mod beyond;
+mod bookinfo;
+mod egress_by_gateway_api;
 mod egress_by_sni;
 mod ingress;
 mod outbound_policy;
