@@ -57,9 +57,9 @@ fn a_gateway_answers_for_nobody_else() {
     let settings = |role| Settings::new(&options(&[role]), &environment).unwrap();
     let gateway = settings("router");
     assert_eq!(gateway.node.to_string(), "router~10.0.0.7~edge-1.istio-system~istio-system.svc.cluster.local");
-    assert!(gateway.probers.get("/app-health/web/readyz").is_none() && gateway.scrape.is_none());
+    assert!(!gateway.probers.contains_key("/app-health/web/readyz") && gateway.scrape.is_none());
     let sidecar = settings("sidecar");
-    assert!(sidecar.probers.get("/app-health/web/readyz").is_some() && sidecar.scrape.is_some());
+    assert!(sidecar.probers.contains_key("/app-health/web/readyz") && sidecar.scrape.is_some());
 }
 
 #[test]
