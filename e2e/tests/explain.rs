@@ -190,7 +190,7 @@ async fn send(space: &Space, requests: &[Request]) -> Result<()> {
 async fn lines(space: &Space) -> Result<BTreeMap<String, Line>> {
     let shape = Regex::new(concat!(
         r#"(?m)^\[[^\]]*\] "[^"]*" (?<code>\d+) (?<flags>\S+) .*"(?<id>explain-\d+)" "[^"]*" "(?<upstream>[^"]*)" "#,
-        r"(?<cluster>\S+) \S+ (?<destination>\S+) \S+ \S+ (?<route>\S+)$",
+        r"(?<cluster>\S+) \S+ (?<destination>\S+) \S+ \S+ (?<route>\S+)(?: reason=.*)?$",
     ))?;
     let options = LogParams { container: Some("istio-proxy".to_owned()), ..LogParams::default() };
     let log = space.api::<Pod>().logs(CALLER, &options).await?;

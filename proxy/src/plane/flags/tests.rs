@@ -8,12 +8,12 @@ fn of(flags: &[Flags]) -> Flags {
 
 #[test]
 fn each_flag_has_one_name() {
-    let names: Vec<String> = (0..16).map(|bit| Flags(1 << bit).to_string()).collect();
+    let names: Vec<String> = (0..17).map(|bit| Flags(1 << bit).to_string()).collect();
     assert_eq!(
         names,
-        ["NR", "NC", "UH", "UF", "UC", "UO", "UT", "URX", "UR", "DC", "DI", "FI", "DPE", "UPE", "SI", "DT"]
+        ["NR", "NC", "UH", "UF", "UC", "UO", "UT", "URX", "UR", "DC", "DI", "FI", "DPE", "UPE", "SI", "DT", "DF"]
     );
-    assert_eq!(Flags::NAMES.len(), 16);
+    assert_eq!(Flags::NAMES.len(), 17);
 }
 
 #[test]

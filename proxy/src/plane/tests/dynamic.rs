@@ -59,7 +59,7 @@ fn cluster(port: u16) -> Value {
 }
 
 async fn ask(rig: &Rig, host: &str) -> Answer {
-    let request = Request::builder().uri("http://test/x").header("host", host).body(Full::default()).unwrap();
+    let request = Request::builder().uri("/x").header("host", host).body(Full::default()).unwrap();
     rig.ask(request).await
 }
 

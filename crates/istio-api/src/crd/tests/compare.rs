@@ -32,6 +32,7 @@ const ON_PURPOSE: &[(&str, &str, &str)] = &[
     (".kind", "field", "every object has it, and kinds of their own are fields"),
     (".metadata", "field", "every object has it"),
     (".requestRedirect.statusCode", "format", "our numbers have a size"),
+    (".spec.resolution", "enum", "DYNAMIC_DNS came with a later Istio"),
 ];
 
 /// The differences, one a line.

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use hickory_proto::op::Query;
+use hickory_proto::{op::Query, rr::Name};
 use mesh_proto::nds::{NameInfo, NameTable};
 
 use super::{
@@ -50,7 +50,7 @@ impl Scene {
     async fn ask(&self, kind: RecordType, name: &str) -> Message {
         let mut query = Message::query();
         query.metadata.recursion_desired = true;
-        query.add_query(Query::query(name.parse().unwrap(), kind));
+        query.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         socket.connect(self.at).await.unwrap();
         socket.send(&query.to_vec().unwrap()).await.unwrap();
