@@ -186,7 +186,7 @@ async fn journey_2_http_leaves_by_an_egress_gateway() -> Result<()> {
                     let classic = by_the_classic_gateway(&pod, cluster);
                     cluster.holding(MESH, CLASSIC, classic).await.context("Istio's API")?;
                     beyond::sees(&pod, IFCONFIG, &pod.proxy.address().await?).await?;
-                    by_one_label(&pod, cluster).await.context("the label")
+                    by_one_label(&pod, cluster, data_plane).await.context("the label")
                 })
                 .await
         })
@@ -258,7 +258,7 @@ async fn by_the_classic_gateway(pod: &Caller, cluster: &Cluster) -> Result<()> {
 
 /// The label on the ServiceEntry says all that the three objects of the classic way say; a gateway that is not there is
 /// no way out.
-async fn by_one_label(pod: &Caller, cluster: &Cluster) -> Result<()> {
+async fn by_one_label(pod: &Caller, cluster: &Cluster, data_plane: DataPlane) -> Result<()> {
     let labelled = |gateway: &str| {
         let labels = format!("  namespace: istio-system\n  labels:\n    lateen.io/use-egress-gateway: {gateway}\n");
         SERVICE_ENTRY.replace("  namespace: istio-system\n", &labels)
@@ -274,7 +274,11 @@ async fn by_one_label(pod: &Caller, cluster: &Cluster) -> Result<()> {
         Ok(Some(()))
     })
     .await?;
-    pod.proxy.logged(&["\"ifconfig.me\"", " 503 ", "no-such-gateway"]).await.map(drop)
+    let who_decided = match data_plane {
+        DataPlane::Lateen => "metadata.labels[\"lateen.io/use-egress-gateway\"]",
+        DataPlane::Envoy => "NC",
+    };
+    pod.proxy.logged(&["\"ifconfig.me\"", " 503 ", who_decided]).await.map(drop)
 }
 
 /// The host beyond sees the gateway's address, and the caller's view is as the author's.
