@@ -67,9 +67,14 @@ async fn samples_are_applied_without_a_warning() -> Result<()> {
                 }
                 let said = space.kubectl_with_warnings(&applied, "").await;
                 match sample.outcome {
-                    Outcome::Works | Outcome::FailsClosed => {
+                    Outcome::Works => {
                         let (_, beside) = said?;
                         ensure!(!beside.contains("Warning"), "{}: {beside}", sample.file);
+                    }
+                    // Whoever applies it should hear that its calls will fail.
+                    Outcome::FailsClosed => {
+                        let (_, beside) = said?;
+                        ensure!(beside.contains("no mutual TLS"), "{}: {beside}", sample.file);
                     }
                     Outcome::NeedsIpv6 => ensure!(said.is_err(), "{} is applied", sample.file),
                     Outcome::NeedsExperimental => {

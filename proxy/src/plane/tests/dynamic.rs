@@ -17,7 +17,7 @@ use super::rig::{Answer, Rig, all_to, echo, listener};
 use crate::{dns::Found, plane::dns::Outside};
 
 /// `a.example.org` is this machine, `far.example.org` a link; other names are not known.
-struct Names;
+pub(super) struct Names;
 
 impl Outside for Names {
     fn look_up<'a>(&'a self, name: &'a str, _: DnsFamily) -> BoxFuture<'a, io::Result<Found>> {
@@ -37,7 +37,7 @@ impl Outside for Names {
 }
 
 /// A cluster for names of `*.example.org`, dialled at a port; links are closed to it.
-fn cluster(port: u16) -> Value {
+pub(super) fn cluster(port: u16) -> Value {
     json!({
         "name": "d",
         "connect_timeout": "2s",

@@ -9,10 +9,15 @@ use std::{
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
+    time::timeout,
 };
 
-use super::rig::{Answer, HCM, Rig, answer, cluster, echo, get, merge, nobody, upstream};
+use super::{
+    certs::socket,
+    dynamic,
+    rig::{Answer, HCM, Rig, answer, cluster, echo, get, http2, merge, nobody, upstream},
+};
 
 const SIDECAR: &str = "sidecar~127.0.0.1~web-1.shop~shop.svc.cluster.local";
 const ROUTER: &str = "router~127.0.0.1~gateway-1.istio-system~istio-system.svc.cluster.local";
@@ -79,6 +84,42 @@ async fn silent() -> SocketAddr {
     address
 }
 
+/// Speaks HTTP/2 as far as refusing the first stream (RFC 9113, 7).
+async fn refuses() -> SocketAddr {
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const REFUSED: [u8; 13] = [0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 7];
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = socket.accept().await.unwrap();
+            stream.write_all(&SETTINGS).await.unwrap();
+            let mut heard = Vec::new();
+            // The head of a request is a frame of type 1 on stream 1.
+            while !heard.windows(6).any(|w| w[0] == 1 && w[2..] == [0, 0, 0, 1]) {
+                stream.read_buf(&mut heard).await.unwrap();
+            }
+            stream.write_all(&REFUSED).await.unwrap();
+            tokio::spawn(async move { drop(stream.read_to_end(&mut heard).await) });
+        }
+    });
+    address
+}
+
+/// A listener whose queue is full: the kernel answers no more connections. Holds what fills it.
+async fn full() -> (SocketAddr, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut held = Vec::new();
+    while let Ok(connected) = timeout(Duration::from_millis(100), TcpStream::connect(address)).await {
+        held.push(connected.unwrap());
+    }
+    std::mem::forget(listener);
+    (address, held)
+}
+
 async fn clusters() -> Vec<Value> {
     let broken = upstream(|_, _| answer(500, "")).await;
     let forger = upstream(|_, _| {
@@ -99,7 +140,24 @@ async fn clusters() -> Vec<Value> {
     let mut refused = cluster("refused", &[], json!({}));
     refused["metadata"] = by("DestinationRule/shop/refused", "spec.tls");
     refused["metadata"]["filter_metadata"]["lateen"]["refused"] = json!("it cannot be done");
+    let tls = |context: Value| json!({ "transport_socket": socket("UpstreamTlsContext", context) });
+    let secret = json!({ "common_tls_context": { "tls_certificate_sds_secret_configs": [
+        { "name": "none", "sds_config": { "ads": {}, "resource_api_version": "V3" } },
+    ] } });
+    let mut named = dynamic::cluster(1);
+    named["name"] = json!("named");
+    let lateen = &mut named["metadata"]["filter_metadata"]["lateen"];
+    merge(lateen, json!({ "object": "ServiceEntry/shop/named", "path": "spec.hosts" }));
+    let (full, held) = full().await;
+    // As long as the tests run.
+    std::mem::forget(held);
     vec![
+        named,
+        of("plain", &[says("HTTP/1.1 200 OK\r\n\r\n").await], tls(json!({}))),
+        of("keyless", &[echo().await], tls(secret)),
+        of("crowded", &[full], json!({ "connect_timeout": "0.05s" })),
+        of("unwilling", &[refuses().await], http2()),
+        of("garbled", &[says("no such protocol\r\n\r\n").await], json!({})),
         of("good", &[echo().await], json!({})),
         of("empty", &[], json!({})),
         of("unready", &[], sick),
@@ -141,6 +199,11 @@ fn routes() -> Value {
         to("/nobody", "nobody", json!({})),
         to("/ended", "ended", json!({})),
         to("/forger", "forger", json!({})),
+        to("/plain", "plain", json!({})),
+        to("/keyless", "keyless", json!({})),
+        to("/crowded", "crowded", json!({})),
+        to("/unwilling", "unwilling", json!({})),
+        to("/garbled", "garbled", json!({})),
         to("/late", "silent", json!({ "timeout": "0.05s" })),
         to("/idle", "silent", json!({ "idle_timeout": "0.05s" })),
         to(
@@ -161,9 +224,11 @@ fn listener(file: &Path) -> Value {
     let mut test = host("test:80", "test", routes());
     test["metadata"] = by("VirtualService/shop/v", "spec.hosts");
     let manager = json!({
-        "@type": HCM, "stat_prefix": "test", "access_log": log(file), "normalize_path": true,
+        "@type": HCM, "stat_prefix": "test", "access_log": log(file), "normalize_path": true, "request_timeout": "0.3s",
         "route_config": { "name": "test", "virtual_hosts": [
             test,
+            json!({ "name": "named", "domains": ["evil.net", "b.example.org", "far.example.org"],
+                "routes": [{ "match": everything, "route": { "cluster": "named" } }] }),
             host("allow_any", "left", json!([{ "match": everything, "route": { "cluster": "PassthroughCluster" } }])),
             host("block_all", "blocked", json!([{ "match": everything, "direct_response": { "status": 502 } }])),
         ] },
@@ -190,6 +255,14 @@ const CASES: &[(&str, &str, u16, &str, &str)] = &[
     ("test", "/full", 503, "OVERFLOW", "DestinationRule shop/full spec"),
     ("test", "/nobody", 503, "CONNECT_FAILED", "DestinationRule shop/nobody spec"),
     ("test", "/ended", 503, "UPSTREAM_ENDED", "DestinationRule shop/ended spec"),
+    ("test", "/plain", 503, "TLS_FAILED", "DestinationRule shop/plain spec"),
+    ("test", "/keyless", 503, "NO_SECRET", "DestinationRule shop/keyless spec"),
+    ("test", "/crowded", 503, "CONNECT_TIMEOUT", "DestinationRule shop/crowded spec"),
+    ("test", "/unwilling", 503, "UPSTREAM_RESET", "DestinationRule shop/unwilling spec"),
+    ("test", "/garbled", 502, "UPSTREAM_PROTOCOL", "DestinationRule shop/garbled spec"),
+    ("evil.net", "/", 503, "FOREIGN_HOST", "ServiceEntry shop/named spec.hosts"),
+    ("b.example.org", "/", 503, "NO_ADDRESS", "ServiceEntry shop/named spec.hosts"),
+    ("far.example.org", "/", 503, "PRIVATE_ADDRESS", "ServiceEntry shop/named spec.hosts"),
     ("test", "/late", 504, "ROUTE_TIMEOUT", "VirtualService shop/v spec of /late"),
     ("test", "/try", 504, "TRY_TIMEOUT", "VirtualService shop/v spec of /try"),
     ("test", "/idle", 504, "IDLE_TIMEOUT", ""),
@@ -222,6 +295,7 @@ async fn call_all(id: &str, more: Value, header: bool) -> (Rig, Vec<Value>) {
     let mut listener = listener(&file);
     merge(&mut listener, more);
     let rig = Rig::of(id, listener, &clusters().await).await;
+    drop(rig.shared.names.start(dynamic::Names));
     // The endpoint of `ejected` is sent home by its first answer.
     assert_eq!(call(&rig, "test", "/ejected").await.status, 500);
     for (host, path, status, code, _) in CASES {
@@ -260,6 +334,32 @@ async fn a_caller_is_told_by_its_own_proxy_and_everybody_finds_it_in_the_log() {
     assert!(missed.contains(&(Some("left".into()), "PASSTHROUGH")), "{missed:?}");
     assert!(missed.contains(&(Some("blocked".into()), "BLACKHOLE")), "{missed:?}");
     assert_eq!(rig.shared.reasons.scope_misses(), 2);
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_arrive_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let mut listener = listener(&file);
+    merge(&mut listener, json!({ "traffic_direction": "OUTBOUND" }));
+    let rig = Rig::of(SIDECAR, listener, &clusters().await).await;
+    let mut stream = rig.connect().await;
+    stream.write_all(b"POST /good HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\n1").await.unwrap();
+    let mut heard = String::new();
+    timeout(Duration::from_secs(5), stream.read_to_string(&mut heard)).await.unwrap().unwrap();
+    assert!(heard.starts_with("HTTP/1.1 408 "), "{heard}");
+    assert!(heard.contains("\r\nx-lateen-reason: REQUEST_TIMEOUT\r\n"), "{heard}");
+    assert_eq!(lines(&file, 1).await[0]["reason"], "REQUEST_TIMEOUT");
+    assert!(counted(&rig, "REQUEST_TIMEOUT", "outbound"));
+}
+
+/// Every code of the table is tried here.
+#[test]
+fn no_reason_is_left_out() {
+    let tried = CASES.iter().map(|(.., code, _)| *code).chain(BYTES.iter().map(|(_, _, code, _)| *code));
+    let tried: std::collections::BTreeSet<&str> = tried.chain(["NO_FILTER_CHAIN", "REQUEST_TIMEOUT", ""]).collect();
+    let all = mesh_snapshot::Reason::ALL.iter().map(|reason| reason.code()).chain([""]).collect();
+    assert_eq!(tried, all);
 }
 
 #[tokio::test]

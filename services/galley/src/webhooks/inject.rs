@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt;
-use injector::{InjectError, Outcome, Settings, inject};
+use injector::{InjectError, Outcome, Settings, Skip, inject};
 use mesh_kube::{
     admission::{Operation, Request, Verdict},
     webhook::Judge,
@@ -55,20 +55,36 @@ impl Injection {
                 request.namespace
             ));
         };
-        let labels: Labels = world.namespaces.get(&request.namespace).into_iter().flatten().collect();
-        let near = |namespace: &str| namespace == request.namespace || namespace == self.root_namespace;
-        let proxy_configs: Vec<_> = world.proxy_configs.values().filter(|c| near(&c.namespace)).cloned().collect();
         let settings = at(&self.settings, rest);
-        let outcome = inject(&injector::Request {
+        let mut outcome = self.inject(pod, &request.namespace, &settings, &world);
+        // The API server asks only of pods that opted in, and may know of their namespace's label before we do.
+        if matches!(outcome, Ok(Outcome::Skipped(Skip::NotEnabled)))
+            && let Some(newer) = self.world_with_other_labels(&request.namespace, &world).await
+        {
+            outcome = self.inject(pod, &request.namespace, &settings, &newer);
+        }
+        self.answer(request, outcome)
+    }
+
+    fn inject(
+        &self,
+        pod: &serde_json::Value,
+        namespace: &str,
+        settings: &Settings,
+        world: &Published,
+    ) -> Result<Outcome, InjectError> {
+        let labels: Labels = world.namespaces.get(namespace).into_iter().flatten().collect();
+        let near = |other: &str| other == namespace || other == self.root_namespace;
+        let proxy_configs: Vec<_> = world.proxy_configs.values().filter(|c| near(&c.namespace)).cloned().collect();
+        inject(&injector::Request {
             pod,
-            namespace: &request.namespace,
+            namespace,
             namespace_labels: &labels,
             mesh: &world.mesh,
-            settings: &settings,
+            settings,
             proxy_configs: &proxy_configs,
             workload: None,
-        });
-        self.answer(request, outcome)
+        })
     }
 
     fn answer(&self, request: &Request, outcome: Result<Outcome, InjectError>) -> Verdict {
@@ -102,6 +118,13 @@ impl Injection {
         let mut published = self.published.clone();
         let known = published.wait_for(|world| world.is_complete && world.namespaces.contains_key(namespace));
         time::timeout(self.patience, known).await.ok()?.ok().map(|world| world.clone())
+    }
+
+    /// The world once the namespace has other labels than in this one.
+    async fn world_with_other_labels(&self, namespace: &str, before: &Published) -> Option<Arc<Published>> {
+        let mut published = self.published.clone();
+        let changed = published.wait_for(|world| world.namespaces.get(namespace) != before.namespaces.get(namespace));
+        time::timeout(self.patience, changed).await.ok()?.ok().map(|world| world.clone())
     }
 }
 

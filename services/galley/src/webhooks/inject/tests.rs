@@ -4,13 +4,20 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn injection(namespaces: &[(&str, &[(&str, &str)])]) -> Injection {
+fn world(namespaces: &[(&str, &[(&str, &str)])]) -> Arc<Published> {
     let labels = |labels: &[(&str, &str)]| labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let namespaces: BTreeMap<String, BTreeMap<String, String>> =
         namespaces.iter().map(|(name, given)| ((*name).to_owned(), labels(given))).collect();
-    let world = Published { is_complete: true, namespaces: Arc::new(namespaces), ..Published::default() };
+    Arc::new(Published { is_complete: true, namespaces: Arc::new(namespaces), ..Published::default() })
+}
+
+fn injection(namespaces: &[(&str, &[(&str, &str)])]) -> Injection {
+    following(watch::channel(world(namespaces)).1)
+}
+
+fn following(published: watch::Receiver<Arc<Published>>) -> Injection {
     Injection {
-        published: watch::channel(Arc::new(world)).1,
+        published,
         settings: Settings::default(),
         root_namespace: "istio-system".to_owned(),
         patience: Duration::from_millis(10),
@@ -37,6 +44,20 @@ async fn a_namespace_that_opted_in_gets_proxies_and_another_does_not() {
     let Verdict::Patch { patch, .. } = injected else { panic!("{injected:?}") };
     assert!(patch.to_string().contains("istio-proxy"), "{patch}");
     assert_eq!(injection.decide("", &request("out", json!({}))).await, Verdict::allow());
+}
+
+#[tokio::test]
+async fn a_label_that_is_news_is_waited_for() {
+    let (publish, published) = watch::channel(world(&[("in", &[])]));
+    let injection = Injection { patience: Duration::from_secs(5), ..following(published) };
+    let asked = tokio::spawn(async move { injection.decide("", &request("in", json!({}))).await });
+    // The question is there first; what happens elsewhere is no news.
+    tokio::task::yield_now().await;
+    publish.send_replace(world(&[("in", &[]), ("other", &[])]));
+    tokio::task::yield_now().await;
+    publish.send_replace(world(&[("in", &[("istio-injection", "enabled")])]));
+    let injected = asked.await.expect("an answer");
+    assert!(matches!(injected, Verdict::Patch { .. }), "{injected:?}");
 }
 
 #[tokio::test]
