@@ -18,6 +18,9 @@ use crate::{
 
 /// Envoy writes its log at least every ten seconds.
 const LOGGED: Duration = Duration::from_secs(30);
+/// What curl says of a connection that the proxy cut: in the TLS handshake (OpenSSL has no words for some ends), or before
+/// curl looked whether it was there.
+pub const IS_CUT: [&str; 3] = ["reset by peer", "SSL_ERROR_SYSCALL", "Couldn't connect to server"];
 /// Where the mesh's own parts are.
 pub const MESH: &str = "istio-system";
 

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use e2e::{
     Cluster, Space, eventually,
     mesh::{Caller, DataPlane},
-    proxy::MESH,
+    proxy::{IS_CUT, MESH},
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
@@ -74,9 +74,7 @@ async fn only_registered(
         Err(error) => Ok(Some(format!("{error:#}"))),
     })
     .await?;
-    // OpenSSL has no words for a connection that ends in the middle, as Envoy's does at times.
-    let is_cut = data_plane == DataPlane::Envoy && said.contains("SSL_ERROR_SYSCALL");
-    ensure!(said.contains("reset by peer") || is_cut, "curl says {said}");
+    ensure!(IS_CUT.iter().any(|words| said.contains(words)), "curl says {said}");
     sleep.proxy.logged(&["BlackHoleCluster", ":443 "]).await?;
     if data_plane == DataPlane::Lateen {
         let labels = ["reporter=\"source\"", "destination_service_name=\"BlackHoleCluster\""];

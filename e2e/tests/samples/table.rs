@@ -17,6 +17,8 @@ pub(crate) struct Sample {
 pub(crate) enum Outcome {
     /// It is applied without a warning and does what it is for.
     Works,
+    /// The same, and as in Istio a warning says that its last rule gets nothing.
+    WorksAndWarns,
     /// It is applied, and its calls are refused until there is mutual TLS among workloads.
     FailsClosed,
     /// It needs a cluster with IPv6.
@@ -31,7 +33,7 @@ const fn sample(file: &'static str, purpose: &'static str, outcome: Outcome) -> 
     Sample { file, purpose, outcome }
 }
 
-use Outcome::{FailsClosed, Installs, NeedsExperimental, NeedsIpv6, Works};
+use Outcome::{FailsClosed, Installs, NeedsExperimental, NeedsIpv6, Works, WorksAndWarns};
 
 #[rustfmt::skip]
 pub(crate) const SAMPLES: &[Sample] = &[
@@ -48,7 +50,7 @@ pub(crate) const SAMPLES: &[Sample] = &[
     sample("bookinfo/networking/destination-rule-all.yaml", "subsets of every service", Works),
     sample("bookinfo/networking/destination-rule-reviews.yaml", "subsets of reviews, chosen at random", Works),
     sample("bookinfo/networking/egress-rule-google-apis.yaml", "a host beyond the mesh, HTTP made HTTPS", Works),
-    sample("bookinfo/networking/fault-injection-details-v1.yaml", "555 from details", Works),
+    sample("bookinfo/networking/fault-injection-details-v1.yaml", "555 from details", WorksAndWarns),
     sample("bookinfo/networking/virtual-service-all-v1.yaml", "every service's v1", Works),
     sample("bookinfo/networking/virtual-service-details-v2.yaml", "details to v2", Works),
     sample("bookinfo/networking/virtual-service-ratings-db.yaml", "ratings to v2", Works),
@@ -96,6 +98,7 @@ impl Outcome {
     fn words(self) -> &'static str {
         match self {
             Self::Works => "works",
+            Self::WorksAndWarns => "works; as in Istio a warning says that its last rule gets nothing",
             Self::FailsClosed => "accepted; calls get 503, for there is no mutual TLS among workloads yet",
             Self::NeedsIpv6 => "needs a cluster with IPv6",
             Self::NeedsExperimental => "needs TCPRoute, of the experimental channel",
