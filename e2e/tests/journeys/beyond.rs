@@ -48,9 +48,9 @@ pub(crate) async fn head(caller: &Caller, url: &str) -> Result<String> {
     Ok(head.to_ascii_lowercase())
 }
 
-/// Asks for `url` until curl fails; gives what it said.
-pub(crate) async fn fails(caller: &Caller, url: &str) -> Result<String> {
-    eventually(&format!("{url} is refused"), CONVERGED, async || match caller.curl(&[url]).await {
+/// Runs curl until it fails; gives what it said.
+pub(crate) async fn fails(caller: &Caller, arguments: &[&str]) -> Result<String> {
+    eventually(&format!("{arguments:?} is refused"), CONVERGED, async || match caller.curl(arguments).await {
         Ok((status, _)) => bail!("it is answered with {status}"),
         Err(error) => Ok(Some(format!("{error:#}"))),
     })

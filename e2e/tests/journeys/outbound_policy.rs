@@ -46,7 +46,7 @@ async fn journey_4_only_registered_hosts_are_reached() -> Result<()> {
             let sleep = space.caller("sleep").await?;
             beyond::is_logged(&sleep, GOOGLE, &sleep.proxy, &["PassthroughCluster", ":443 "]).await?;
             space.apply_text(REGISTRY_ONLY)?;
-            let said = beyond::fails(&sleep, GOOGLE).await?;
+            let said = beyond::fails(&sleep, &[GOOGLE]).await?;
             ensure!(IS_CUT.iter().any(|words| said.contains(words)), "curl says {said}");
             sleep.proxy.logged(&["BlackHoleCluster", ":443 "]).await?;
             if data_plane == DataPlane::Lateen {

@@ -48,6 +48,25 @@ pub(super) fn service(object: &Object, old: Option<&Object>) -> Vec<Cause> {
         causes.push(Cause::required("spec.ports", ""));
     }
     causes.extend(self::ports(ports));
+    // Whoever makes the endpoints may choose their family.
+    let by_hand = headless && spec["selector"].as_object().is_none_or(serde_json::Map::is_empty);
+    if kind != "ExternalName" && !by_hand {
+        causes.extend(families(spec));
+    }
+    causes
+}
+
+/// There are IPv4 addresses only.
+fn families(spec: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    if text(spec, "ipFamilyPolicy") == "RequireDualStack" {
+        let rule = "this cluster is not configured for dual-stack services";
+        causes.push(Cause::invalid("spec.ipFamilyPolicy", &spec["ipFamilyPolicy"], rule));
+    }
+    for (i, family) in list(spec, "/ipFamilies").iter().enumerate().filter(|(_, family)| *family != "IPv4") {
+        let rule = "not configured on this cluster".to_owned();
+        causes.push(Cause::invalid(format!("spec.ipFamilies[{i}]"), family, rule));
+    }
     causes
 }
 

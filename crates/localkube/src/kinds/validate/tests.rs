@@ -100,6 +100,15 @@ fn services_name_their_ports() {
     );
     assert_eq!(texts("Service", json!({"spec": {}})), ["spec.ports: Required value"]);
     assert_eq!(texts("Service", json!({"spec": {"clusterIP": "None"}})), [""; 0]);
+    let families =
+        json!({"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv6", "IPv4"], "ports": [{"port": 80}]});
+    assert_eq!(
+        texts("Service", json!({ "spec": families })),
+        [
+            "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": this cluster is not configured for dual-stack services",
+            "spec.ipFamilies[0]: Invalid value: \"IPv6\": not configured on this cluster",
+        ]
+    );
 }
 
 #[test]
