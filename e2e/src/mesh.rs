@@ -95,6 +95,19 @@ impl Cluster {
         Ok(Self::for_test(test).await?.map(|cluster| (cluster, data_plane)))
     }
 
+    /// The same, where hosts beyond the cluster tell callers their addresses, as localkube's outside does.
+    ///
+    /// # Errors
+    /// The kubeconfig cannot be read or names no cluster.
+    pub async fn with_outside(test: &str) -> Result<Option<(Self, DataPlane)>> {
+        let found = Self::with_mesh(test).await?;
+        if found.is_some() && env::var_os("LOCALKUBE_NAME").is_none() {
+            eprintln!("{test} was not run: it needs the outside of localkube");
+            return Ok(None);
+        }
+        Ok(found)
+    }
+
     /// The samples of upstream that a promise is tried with; None, and a line that says so, where they are not here.
     pub fn upstream(test: &str) -> Option<PathBuf> {
         let folder = env::var_os("LATEEN_UPSTREAM");

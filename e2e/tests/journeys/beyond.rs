@@ -1,22 +1,12 @@
 //! Hosts beyond the mesh, and who they see.
 
-use std::{env, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use e2e::{eventually, mesh::Caller, proxy::Proxy};
 
 /// How long a change may take on a machine that is busy with other tests.
 pub(crate) const CONVERGED: Duration = Duration::from_secs(20);
-
-/// Whether there are hosts beyond the cluster that tell callers their addresses, as localkube's outside does; a line says
-/// that `test` was not run where there are none.
-pub(crate) fn is_there(test: &str) -> bool {
-    let found = env::var_os("LOCALKUBE_NAME").is_some();
-    if !found {
-        eprintln!("{test} was not run: it needs the outside of localkube");
-    }
-    found
-}
 
 /// Asks for `url` until it is answered with 200 and a line of `proxy`'s log holds all of `parts`; gives that line.
 pub(crate) async fn is_logged(caller: &Caller, url: &str, proxy: &Proxy, parts: &[&str]) -> Result<String> {

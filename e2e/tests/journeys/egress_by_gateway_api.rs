@@ -163,10 +163,7 @@ const IFCONFIG: &str = "http://ifconfig.me";
 #[tokio::test]
 async fn journey_2_http_leaves_by_an_egress_gateway() -> Result<()> {
     const TEST: &str = "journey_2_http_leaves_by_an_egress_gateway";
-    let Some((cluster, data_plane)) = Cluster::with_mesh(TEST).await? else { return Ok(()) };
-    if !beyond::is_there(TEST) {
-        return Ok(());
-    }
+    let Some((cluster, data_plane)) = Cluster::with_outside(TEST).await? else { return Ok(()) };
     cluster
         .in_namespace(|space| async move {
             space.opt_in().await?;

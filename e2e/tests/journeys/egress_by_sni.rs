@@ -97,10 +97,7 @@ const HTTPBIN: &str = "https://httpbin.org/ip";
 #[tokio::test]
 async fn journey_4_tls_leaves_by_the_egress_gateway_untouched() -> Result<()> {
     const TEST: &str = "journey_4_tls_leaves_by_the_egress_gateway_untouched";
-    let Some((cluster, data_plane)) = Cluster::with_mesh(TEST).await? else { return Ok(()) };
-    if !beyond::is_there(TEST) {
-        return Ok(());
-    }
+    let Some((cluster, data_plane)) = Cluster::with_outside(TEST).await? else { return Ok(()) };
     cluster
         .in_namespace(|space| async move {
             space.opt_in().await?;
@@ -177,10 +174,7 @@ spec:
 #[tokio::test]
 async fn journey_4_a_whole_domain_leaves_by_the_egress_gateway() -> Result<()> {
     const TEST: &str = "journey_4_a_whole_domain_leaves_by_the_egress_gateway";
-    let Some((cluster, _)) = Cluster::with_mesh(TEST).await? else { return Ok(()) };
-    if !beyond::is_there(TEST) {
-        return Ok(());
-    }
+    let Some((cluster, _)) = Cluster::with_outside(TEST).await? else { return Ok(()) };
     cluster
         .in_namespace(|space| async move {
             space.opt_in().await?;

@@ -194,10 +194,7 @@ async fn journey_5_tls_ends_at_the_gateway_with_the_certificate_of_a_secret() ->
 #[tokio::test]
 async fn journey_5_http_leaves_by_the_authors_objects() -> Result<()> {
     const TEST: &str = "journey_5_http_leaves_by_the_authors_objects";
-    let Some((cluster, _)) = Cluster::with_mesh(TEST).await? else { return Ok(()) };
-    if !beyond::is_there(TEST) {
-        return Ok(());
-    }
+    let Some((cluster, _)) = Cluster::with_outside(TEST).await? else { return Ok(()) };
     cluster
         .in_namespace(|space| async move {
             space.opt_in().await?;

@@ -35,10 +35,7 @@ const REGISTRY_ONLY: &str = "{apiVersion: networking.istio.io/v1, kind: Sidecar,
 #[tokio::test]
 async fn journey_4_only_registered_hosts_are_reached() -> Result<()> {
     const TEST: &str = "journey_4_only_registered_hosts_are_reached";
-    let Some((cluster, data_plane)) = Cluster::with_mesh(TEST).await? else { return Ok(()) };
-    if !beyond::is_there(TEST) {
-        return Ok(());
-    }
+    let Some((cluster, data_plane)) = Cluster::with_outside(TEST).await? else { return Ok(()) };
     cluster
         .in_namespace(|space| async move {
             space.opt_in().await?;
