@@ -29,11 +29,13 @@ use kube::{
 };
 use tokio::io::AsyncWriteExt;
 
+pub mod browser;
 pub mod ctl;
 pub mod gateway_api;
 pub mod http;
 pub mod mesh;
 pub mod objects;
+pub mod outside;
 pub mod proxy;
 pub mod troubles;
 
@@ -49,6 +51,8 @@ pub struct Cluster {
     kubeconfig: PathBuf,
     /// A kube-rs client with all rights.
     pub client: Client,
+    /// What stands for hosts beyond the mesh, where the cluster has none of its own.
+    outside: Option<outside::Outside>,
 }
 
 /// A namespace that ends with its test.
@@ -84,7 +88,7 @@ impl Cluster {
         let file =
             Kubeconfig::read_from(&kubeconfig).with_context(|| format!("cannot read {}", kubeconfig.display()))?;
         let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
-        Ok(Self { kubeconfig, client: Client::try_from(config)? })
+        Ok(Self { kubeconfig, client: Client::try_from(config)?, outside: None })
     }
 
     /// Runs a test in a fresh namespace, and deletes the namespace whatever the test's end.

@@ -17,7 +17,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
-use crate::{Cluster, Space, eventually, proxy::Proxy};
+use crate::{
+    Cluster, Space, eventually,
+    outside::{AUTHORITY, Outside, TRUST},
+    proxy::Proxy,
+};
 
 /// How long pods may take to get ready.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -95,17 +99,29 @@ impl Cluster {
         Ok(Self::for_test(test).await?.map(|cluster| (cluster, data_plane)))
     }
 
-    /// The same, where hosts beyond the cluster tell callers their addresses, as localkube's outside does.
+    /// The same, where hosts beyond the mesh tell callers their addresses: localkube's outside, or a pod that stands for it.
+    ///
+    /// # Errors
+    /// The kubeconfig cannot be read or names no cluster, or the pod is not ready in time.
+    pub async fn with_outside(test: &str) -> Result<Option<(Self, DataPlane)>> {
+        let Some((mut cluster, data_plane)) = Self::with_mesh(test).await? else { return Ok(None) };
+        if env::var_os("LOCALKUBE_NAME").is_none() {
+            cluster.outside = Some(Outside::bring(&cluster).await?);
+        }
+        Ok(Some((cluster, data_plane)))
+    }
+
+    /// The same, where hosts beyond the mesh have addresses of the internet: localkube's outside alone. None, and a line
+    /// that says so, elsewhere.
     ///
     /// # Errors
     /// The kubeconfig cannot be read or names no cluster.
-    pub async fn with_outside(test: &str) -> Result<Option<(Self, DataPlane)>> {
-        let found = Self::with_mesh(test).await?;
-        if found.is_some() && env::var_os("LOCALKUBE_NAME").is_none() {
+    pub async fn with_public_outside(test: &str) -> Result<Option<(Self, DataPlane)>> {
+        if DataPlane::for_test(test).is_some() && env::var_os("LOCALKUBE_NAME").is_none() {
             eprintln!("{test} was not run: it needs the outside of localkube");
             return Ok(None);
         }
-        Ok(found)
+        Self::with_mesh(test).await
     }
 
     /// The samples of upstream that a promise is tried with; None, and a line that says so, where they are not here.
@@ -191,9 +207,13 @@ impl Space {
     ///
     /// # Errors
     /// The pod was refused or is not ready in time.
-    pub async fn caller_from(&self, pod: Pod) -> Result<Caller> {
+    pub async fn caller_from(&self, mut pod: Pod) -> Result<Caller> {
         let pods = self.api::<Pod>();
         let name = pod.metadata.name.clone().context("a pod without a name")?;
+        if let (Some(outside), Some(spec)) = (&self.cluster.outside, &mut pod.spec) {
+            spec.host_aliases = serde_json::from_value(outside.aliases())?;
+            spec.containers[0].env = serde_json::from_value(json!([{"name": "CURL_CA_BUNDLE", "value": TRUST}]))?;
+        }
         pods.create(&PostParams::default(), &pod).await?;
         eventually("the calling pod is ready", PATIENCE, || async {
             let pod = pods.get(&name).await?;
@@ -201,7 +221,12 @@ impl Space {
             Ok(Some(()))
         })
         .await?;
-        Ok(Caller { pods, proxy: self.cluster.proxy(&self.name, &name), name })
+        let caller = Caller { pods, proxy: self.cluster.proxy(&self.name, &name), name };
+        if self.cluster.outside.is_some() {
+            let authority = format!("http://{AUTHORITY}/");
+            caller.exec("caller", &["curl", "-sS", "-m", "10", "-o", TRUST, &authority]).await?;
+        }
+        Ok(caller)
     }
 
     /// Applies objects of any kind, given as YAML documents or read from a file of upstream's.
@@ -231,7 +256,7 @@ impl Caller {
     /// # Errors
     /// It could not be run.
     pub async fn load(&self, args: &[&str]) -> Result<Tally> {
-        let said = self.exec("caller", &[&["/app/lateen-load"], args].concat()).await?;
+        let said = self.exec("caller", &[&["lateen-load"], args].concat()).await?;
         serde_json::from_str(&said).with_context(|| format!("not a tally: {said}"))
     }
 

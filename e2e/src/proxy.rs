@@ -46,10 +46,14 @@ impl Cluster {
     /// None is ready in time.
     pub async fn gateway(&self, namespace: &str, labels: &str) -> Result<Proxy> {
         let pods = Api::<Pod>::namespaced(self.client.clone(), namespace);
+        if let Some(outside) = &self.outside {
+            outside.tell(self, namespace, labels).await?;
+        }
+        let knows = |pod: &Pod| self.outside.as_ref().is_none_or(|outside| outside.is_known_to(pod));
         let what = format!("a pod {labels} in {namespace} is ready");
         let name = eventually(&what, crate::mesh::PATIENCE, async || {
             let all = pods.list(&ListParams::default().labels(labels)).await?;
-            let stays = |pod: &&Pod| pod.metadata.deletion_timestamp.is_none() && is_ready(pod);
+            let stays = |pod: &&Pod| pod.metadata.deletion_timestamp.is_none() && is_ready(pod) && knows(pod);
             Ok(all.iter().find(stays).and_then(|pod| pod.metadata.name.clone()))
         });
         Ok(self.proxy(namespace, &name.await?))

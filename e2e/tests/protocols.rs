@@ -36,7 +36,7 @@ async fn every_protocol_passes_unharmed() -> Result<()> {
         .in_namespace(|space| async move {
             let caller = pair(&space).await?;
             for exchange in EXCHANGES {
-                caller.exec("caller", &["/app/lateen-echo", "ask", exchange, "echo"]).await?;
+                caller.exec("caller", &["lateen-echo", "ask", exchange, "echo"]).await?;
             }
             Ok(())
         })
@@ -51,7 +51,7 @@ async fn a_large_body_passes_in_little_memory() -> Result<()> {
             let caller = pair(&space).await?;
             for exchange in ["upload", "download"] {
                 let before = [memory(&space, "client").await?, memory(&space, "echo").await?];
-                let ask = ["/app/lateen-echo", "ask", exchange, "echo", "--bytes", &LARGE.to_string()];
+                let ask = ["lateen-echo", "ask", exchange, "echo", "--bytes", &LARGE.to_string()];
                 caller.exec("caller", &ask).await?;
                 let after = [memory(&space, "client").await?, memory(&space, "echo").await?];
                 for (before, after) in before.into_iter().zip(after) {
@@ -90,7 +90,7 @@ async fn pair(space: &Space) -> Result<Caller> {
     let caller = space.caller_of("client", "lateen/echo", &proxy).await?;
     space.pods_ready(2).await?;
     eventually("the client's proxy knows the server", PATIENCE, || async {
-        caller.exec("caller", &["/app/lateen-echo", "ask", "unary", "echo"]).await.map(Some)
+        caller.exec("caller", &["lateen-echo", "ask", "unary", "echo"]).await.map(Some)
     })
     .await?;
     Ok(caller)

@@ -1,8 +1,13 @@
 //! `cargo xtask e2e`: the promises, on an instance of their own that is gone afterwards, or on a cluster that is there.
 
-use std::{env, path::PathBuf};
+mod kind;
 
-use anyhow::{Context, Result, bail};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use xshell::{Shell, cmd};
 
@@ -42,7 +47,7 @@ pub(crate) enum Stage {
     /// The current context of KUBECONFIG. The mesh is installed there unless it is, and stays; only its own promises are
     /// tried. The nodes must know the images `lateen/*`.
     Current,
-    /// A cluster of kind.
+    /// A cluster of kind, made unless it is there; it gets the images of `cargo xtask images`, and stays.
     Kind,
 }
 
@@ -87,20 +92,8 @@ impl E2e {
 pub(crate) fn run(sh: &Shell, args: &E2e) -> Result<()> {
     match args.cluster {
         Stage::Localkube => on_localkube(sh, args),
-        Stage::Current => on_current(sh, args),
-        Stage::Kind => bail!("{}", lack_for_kind(packages::is_installed)),
-    }
-}
-
-/// Why there is no cluster of kind to try the promises on.
-fn lack_for_kind(is_installed: impl Fn(&str) -> bool) -> String {
-    let missing: Vec<&str> = ["docker", "kind"].into_iter().filter(|program| !is_installed(program)).collect();
-    if missing.is_empty() {
-        "docker and kind are here, but images are not built for them yet: load the images `lateen/*` into a cluster of \
-         kind by hand, and use --cluster current"
-            .to_owned()
-    } else {
-        format!("a cluster of kind needs {}, not found in PATH", missing.join(" and "))
+        Stage::Current => on_foreign(sh, args, &current()?),
+        Stage::Kind => on_foreign(sh, args, &kind::bring(sh)?),
     }
 }
 
@@ -127,17 +120,25 @@ fn on_localkube(sh: &Shell, args: &E2e) -> Result<()> {
     cluster.check_gone()
 }
 
-/// Installs the mesh where there is none, and runs its promises.
-fn on_current(sh: &Shell, args: &E2e) -> Result<()> {
-    let programs = build::workspace(sh, Profile::Dev)?;
+/// The kubeconfig that kubectl would take.
+fn current() -> Result<PathBuf> {
     let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".kube/config"));
-    let kubeconfig = env::var_os("KUBECONFIG").map(PathBuf::from).or_else(home).context("KUBECONFIG is not set")?;
+    env::var_os("KUBECONFIG").map(PathBuf::from).or_else(home).context("KUBECONFIG is not set")
+}
+
+/// Installs the mesh where there is none, and runs its promises.
+fn on_foreign(sh: &Shell, args: &E2e, kubeconfig: &Path) -> Result<()> {
+    let programs = build::workspace(sh, Profile::Dev)?;
     let kubeconfig = kubeconfig.display().to_string();
     if !mesh::is_installed(sh, &kubeconfig) {
         mesh::install(sh, &programs, &kubeconfig, args.data_plane, PROFILE)?;
     }
-    let all = E2e { only: OF_THE_MESH, what: args.what.clone(), filter: args.filter.clone(), ..*args };
-    suite(sh, &all, kubeconfig, &[])
+    let args = if args.what.is_none() {
+        &E2e { only: OF_THE_MESH, what: None, filter: args.filter.clone(), ..*args }
+    } else {
+        args
+    };
+    suite(sh, args, kubeconfig, &[])
 }
 
 fn suite(sh: &Shell, args: &E2e, kubeconfig: String, more: &[(&str, String)]) -> Result<()> {

@@ -87,6 +87,7 @@ const IMAGES: &[Entry] = &[
     Entry { link: Some("pilot-agent"), ..entry("proxy", "lateen-proxy") },
     Entry { user: "0:0", needs: Some(RULES), ..entry("init", "lateen-init") },
     Entry { user: "0:0", needs: Some("sleep and curl"), ..entry("load", "lateen-load") },
+    Entry { user: "0:0", needs: Some("sleep and curl"), ..entry("echo", "lateen-echo") },
     sample("bookinfo-productpage", "productpage", &[]),
     sample("bookinfo-details", "details", &[]),
     sample("bookinfo-ratings", "ratings", &[]),

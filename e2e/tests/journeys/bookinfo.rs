@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail, ensure};
 use e2e::{
-    Cluster, Space, eventually,
+    Cluster, Space, browser, eventually,
     gateway_api::{self, condition, resource},
     mesh::{Caller, PATIENCE, bookinfo},
 };
@@ -20,6 +20,9 @@ use serde_json::{Value, json};
 
 /// The columns of the journey's `kubectl get`: what bookinfo consists of.
 const SERVICES: [&str; 4] = ["details", "productpage", "ratings", "reviews"];
+
+/// The pod of the gateway.
+const POD: &str = "gateway.networking.k8s.io/gateway-name=bookinfo-gateway";
 
 #[tokio::test]
 async fn journey_1_bookinfo_is_behind_a_gateway_of_the_gateway_api() -> Result<()> {
@@ -37,7 +40,8 @@ async fn journey_1_bookinfo_is_behind_a_gateway_of_the_gateway_api() -> Result<(
             let service = gateway(&space).await?;
             balances_by_iptables(&space).await?;
             let visitor = visitor(&space).await?;
-            is_shown(&visitor, &format!("http://{service}")).await
+            is_shown(&visitor, &format!("http://{service}")).await?;
+            is_shown_in_a_browser(&space, TEST).await
         })
         .await
 }
@@ -57,7 +61,7 @@ async fn has_what_the_author_counted(space: &Space) -> Result<()> {
 
 /// Waits for the gateway, and gives its Service's address.
 async fn gateway(space: &Space) -> Result<String> {
-    space.cluster.gateway(&space.name, "gateway.networking.k8s.io/gateway-name=bookinfo-gateway").await?;
+    space.cluster.gateway(&space.name, POD).await?;
     let services = space.api::<Service>();
     let service = services.get("bookinfo-gateway-istio").await?.spec.context("a Service without a spec")?;
     let ports: Vec<i32> = service.ports.iter().flatten().map(|port| port.port).collect();
@@ -162,5 +166,25 @@ async fn is_shown(visitor: &Caller, door: &str) -> Result<()> {
         }
     }
     ensure!(seen.iter().eq(["black", "none", "red"]), "100 reloads show these stars: {seen:?}");
+    Ok(())
+}
+
+/// The page as a person sees it, through the gateway: it is drawn with no stars, black stars and red stars in turn.
+async fn is_shown_in_a_browser(space: &Space, test: &str) -> Result<()> {
+    let Some(browser) = browser::for_test(test) else { return Ok(()) };
+    let gateway = space.cluster.gateway(&space.name, POD).await?;
+    let door = space.cluster.door(&space.name, &gateway.pod, 80).await?;
+    let url = format!("http://{}/productpage", door.address);
+    let mut seen = BTreeSet::new();
+    for _ in 0..40 {
+        let page = browser::open(&browser, &url).await?;
+        ensure!(page.contains("The Comedy of Errors") && page.contains("An extremely entertaining play"), "{page}");
+        let color = page.split_once("data-color=\"").and_then(|(_, rest)| rest.split('"').next());
+        seen.insert(color.unwrap_or("none").to_owned());
+        if seen.len() == 3 {
+            break;
+        }
+    }
+    ensure!(seen.iter().eq(["black", "none", "red"]), "40 pages show these stars: {seen:?}");
     Ok(())
 }

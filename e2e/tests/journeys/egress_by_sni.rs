@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use e2e::{
     Cluster, Space,
     mesh::{Caller, DataPlane},
-    proxy::{IS_CUT, MESH, Proxy},
+    proxy::{MESH, Proxy},
 };
 
 use crate::beyond;
@@ -148,56 +148,4 @@ async fn goes_by_the_gateway(space: &Space, sleep: &Caller, gateway: &Proxy) -> 
     beyond::sees(sleep, HTTPBIN, &gateway.address().await?).await?;
     sleep.proxy.accepts_all().await?;
     gateway.accepts_all().await
-}
-
-/// Every host of a domain, led out by one label.
-const DOMAIN: &str = r#"
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata:
-  name: example
-  labels:
-    lateen.io/use-egress-gateway: istio-egressgateway
-spec:
-  hosts:
-  - "*.example.org"
-  ports:
-  - number: 80
-    name: http
-    protocol: HTTP
-  - number: 443
-    name: tls
-    protocol: TLS
-  resolution: DYNAMIC_DNS
-"#;
-
-#[tokio::test]
-async fn journey_4_a_whole_domain_leaves_by_the_egress_gateway() -> Result<()> {
-    const TEST: &str = "journey_4_a_whole_domain_leaves_by_the_egress_gateway";
-    let Some((cluster, _)) = Cluster::with_outside(TEST).await? else { return Ok(()) };
-    cluster
-        .in_namespace(|space| async move {
-            space.opt_in().await?;
-            let sleep = space.caller("sleep").await?;
-            let gateway = space.cluster.gateway(MESH, "istio=egressgateway").await?;
-            beyond::sees(&sleep, "https://a.example.org/ip", &sleep.proxy.address().await?).await?;
-            space.apply_text(DOMAIN)?;
-            let address = gateway.address().await?;
-            for url in ["https://a.example.org/ip", "https://b.example.org/ip"] {
-                beyond::sees(&sleep, url, &address).await?;
-            }
-            gateway.logged(&[" b.example.org "]).await?;
-            // Of HTTP this page tells what `x-forwarded-for` says.
-            let to_the_gateway = "outbound|80||istio-egressgateway.istio-system.svc.cluster.local";
-            let url = "http://c.example.org/ip";
-            beyond::is_logged(&sleep, url, &sleep.proxy, &["\"c.example.org\"", to_the_gateway]).await?;
-            gateway.logged(&["\"c.example.org\"", " 200 "]).await?;
-            // Whoever names another host at the gateway gets nowhere.
-            let door = "google.com:443:istio-egressgateway.istio-system:443";
-            let said = beyond::fails(&sleep, &["--connect-to", door, "https://google.com/"]).await?;
-            ensure!(IS_CUT.iter().any(|words| said.contains(words)), "curl says {said}");
-            sleep.proxy.accepts_all().await?;
-            gateway.accepts_all().await
-        })
-        .await
 }

@@ -6,7 +6,10 @@
 mod beyond;
 mod bookinfo;
 mod egress_by_gateway_api;
+mod egress_by_label;
 mod egress_by_sni;
+mod egress_by_tls_route;
 mod ingress;
+mod learned_scope;
 mod outbound_policy;
 mod sidecar_object;

@@ -1,6 +1,8 @@
 use std::path::Path;
 
-use super::{E2e, JOURNEYS, OF_THE_CONTROL_PLANE, OF_THE_MESH, lack_for_kind, nextest_filter};
+use xshell::Shell;
+
+use super::{E2e, JOURNEYS, OF_THE_CONTROL_PLANE, OF_THE_MESH, kind, nextest_filter};
 
 #[test]
 fn promises_are_chosen_by_their_files() {
@@ -28,7 +30,23 @@ fn every_chosen_file_is_there() {
 
 #[test]
 fn what_kind_lacks_is_said() {
-    assert_eq!(lack_for_kind(|_| false), "a cluster of kind needs docker and kind, not found in PATH");
-    assert_eq!(lack_for_kind(|program| program == "docker"), "a cluster of kind needs kind, not found in PATH");
-    assert!(lack_for_kind(|_| true).contains("--cluster current"));
+    assert_eq!(kind::lack(|_| false).as_deref(), Some("a cluster of kind needs docker and kind, not found in PATH"));
+    let without_kind = kind::lack(|program| program == "docker");
+    assert_eq!(without_kind.as_deref(), Some("a cluster of kind needs kind, not found in PATH"));
+    assert_eq!(kind::lack(|_| true), None);
+}
+
+#[test]
+fn images_without_a_base_are_not_enough_for_kind() {
+    let sh = Shell::new().unwrap();
+    let folder = sh.create_temp_dir().unwrap();
+    std::fs::write(folder.path().join("pilot.tar"), "").unwrap();
+    let refused = kind::archives(folder.path()).unwrap_err().to_string();
+    assert!(refused.contains("init.tar") && refused.contains("--base"), "{refused}");
+    for name in ["init.tar", "load.tar", "echo.tar", "notes.txt"] {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    let names: Vec<_> = kind::archives(folder.path()).unwrap();
+    let names: Vec<_> = names.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    assert_eq!(names, ["echo.tar", "init.tar", "load.tar", "pilot.tar"]);
 }

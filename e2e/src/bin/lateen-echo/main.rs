@@ -1,12 +1,13 @@
 //! `lateen-echo`: both ends of what a pair of sidecars must carry unharmed, for the promise `protocols`.
 //!
-//! `serve` listens on a port for each protocol; `ask` tries one exchange with it, checks every byte, and fails with what
+//! `outside` stands for hosts beyond the mesh. `serve` listens on a port for each protocol; `ask` tries one exchange with it, checks every byte, and fails with what
 //! differed. Bodies are the [`pattern`], so that either end knows what the other must have sent.
 
 mod grpc;
 mod http1;
 mod http_client;
 mod http_server;
+mod outside;
 mod pattern;
 mod tcp;
 mod websocket;
@@ -19,6 +20,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// HTTP/1.1, and HTTP/2 to whoever begins so.
 const HTTP: u16 = 8080;
+/// HTTPS, of the hosts beyond the mesh.
+const HTTPS: u16 = 8443;
 /// gRPC.
 const GRPC: u16 = 8081;
 /// A protocol in which the server speaks first.
@@ -40,6 +43,8 @@ struct Options {
 enum Task {
     /// Listen on all ports, for ever.
     Serve,
+    /// Stand for hosts beyond the mesh, for ever.
+    Outside,
     /// Try one exchange.
     Ask {
         /// Which.
@@ -85,6 +90,7 @@ enum Exchange {
 async fn main() -> Result<()> {
     match Options::parse().task {
         Task::Serve => serve().await,
+        Task::Outside => outside::serve(listen(HTTP).await?, listen(HTTPS).await?).await,
         Task::Ask { what, host, bytes } => {
             let asked = tokio::time::timeout(PATIENCE, ask(what, &host, bytes)).await;
             asked.with_context(|| format!("{what:?}: no end within {} s", PATIENCE.as_secs()))??;

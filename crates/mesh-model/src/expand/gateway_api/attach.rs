@@ -149,14 +149,20 @@ fn to_mesh(
     hosts: &[Hostname],
     binder: &mut Binder,
 ) -> Result<(), Verdict> {
-    if route.kind == RouteKind::Tls {
-        return Err(Verdict::no("UnsupportedValue", "a TLSRoute attaches to Gateways only"));
-    }
     let port = parent.port.and_then(|port| u16::try_from(port).ok()).and_then(PortNumber::new);
     let is_consumer = *route.meta.namespace != *namespace;
     let place = Place::Mesh { namespace: Arc::clone(&route.meta.namespace), is_consumer };
+    // Requests are known by the service's address, and their hosts do not matter. Of TLS only the server name is seen.
+    let meant = |host: &Hostname| match route.kind {
+        RouteKind::Tls => intersection(Some(host), &route.hostnames),
+        RouteKind::Http | RouteKind::Grpc => vec![host.clone()],
+    };
+    let hosts: Vec<Hostname> = hosts.iter().flat_map(meant).collect();
+    if hosts.is_empty() {
+        return Err(Verdict::no("NoMatchingListenerHostname", "the parent has none of the route's hostnames"));
+    }
     for host in hosts {
-        bind(binder, place.clone(), host.clone(), route, port);
+        bind(binder, place.clone(), host, route, port);
     }
     Ok(())
 }
@@ -170,6 +176,6 @@ fn bind(binder: &mut Binder, place: Place, host: Hostname, route: &Route<'_>, po
                 binder.http(place.clone(), host.clone(), route.meta, rank.clone(), http);
             }
         }
-        Rules::Tls(to) => binder.tls(place, host, route.meta, to),
+        Rules::Tls(to) => binder.tls(place, host, port, route.meta, to),
     }
 }

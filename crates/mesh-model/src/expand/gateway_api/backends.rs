@@ -66,7 +66,8 @@ pub(super) fn nowhere(backend: &api::ObjectRef, namespace: &str) -> Option<Desti
     Some(Destination { host, subset: None, port })
 }
 
-/// Where connections go by weight; backends that are not there are left out.
+/// Where connections go by weight. The share of a backend that is not there goes nowhere, and so does all where there is no
+/// backend: at a sidecar, connections without a way would leave by the direct one.
 pub(super) fn connections(
     world: &World<'_>,
     meta: &Meta,
@@ -85,11 +86,20 @@ pub(super) fn connections(
             port: backend.port,
         };
         let weight = NonZeroU32::new(u32::try_from(backend.weight.unwrap_or(1)).unwrap_or_default());
-        match destination(world, by, &reference) {
-            Ok(destination) => found.extend(weight.map(|weight| WeightedDestination { destination, weight })),
-            Err(verdict) if resolved.holds => resolved = verdict,
-            Err(_) => {}
-        }
+        let destination = destination(world, by, &reference).or_else(|verdict| {
+            if resolved.holds {
+                resolved = verdict;
+            }
+            nowhere(&reference, &meta.namespace).ok_or(())
+        });
+        found.extend(
+            destination.ok().zip(weight).map(|(destination, weight)| WeightedDestination { destination, weight }),
+        );
+    }
+    if found.is_empty() {
+        let none = api::ObjectRef { name: api::Name(meta.name.to_string()), ..api::ObjectRef::default() };
+        let destination = nowhere(&none, &meta.namespace);
+        found.extend(destination.map(|destination| WeightedDestination { destination, weight: NonZeroU32::MIN }));
     }
     (found, resolved)
 }

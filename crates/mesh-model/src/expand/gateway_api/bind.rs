@@ -1,6 +1,7 @@
 //! From attached rules to VirtualServices: one for each place and host, whichever routes its rules come from.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
@@ -9,7 +10,7 @@ use mesh_types::{Hostname, Labels};
 
 use super::{DERIVED, rules::Rank};
 use crate::config::{
-    Derived, ExportScope, ExportTo, GatewayRef, HttpRoute, Kind, L4Match, Meta, Object, TlsMatch, TlsRoute,
+    Derived, ExportScope, ExportTo, GatewayRef, HttpRoute, Kind, L4Match, Meta, Object, PortNumber, TlsMatch, TlsRoute,
     VirtualService, WeightedDestination,
 };
 
@@ -26,8 +27,12 @@ pub(super) enum Place {
 #[derive(Debug, Default)]
 pub(super) struct Binder {
     http: BTreeMap<(Place, Hostname), Vec<Piece>>,
-    tls: BTreeMap<(Place, Hostname), (Meta, Vec<WeightedDestination>)>,
+    /// By port; those of any port come last.
+    tls: BTreeMap<(Place, Hostname), BTreeMap<Reverse<Option<PortNumber>>, Way>>,
 }
+
+/// Where connections go, and the route that says so.
+type Way = (Meta, Vec<WeightedDestination>);
 
 #[derive(Clone, Debug)]
 struct Piece {
@@ -43,9 +48,17 @@ impl Binder {
         self.http.entry((place, host)).or_default().push(Piece { rank, meta: meta.clone(), http });
     }
 
-    /// Adds a way for connections; the oldest route of a host keeps it.
-    pub(super) fn tls(&mut self, place: Place, host: Hostname, meta: &Meta, to: &[WeightedDestination]) {
-        self.tls.entry((place, host)).or_insert_with(|| (meta.clone(), to.to_vec()));
+    /// Adds a way for connections; the oldest route of a host and port keeps it.
+    pub(super) fn tls(
+        &mut self,
+        place: Place,
+        host: Hostname,
+        port: Option<PortNumber>,
+        meta: &Meta,
+        to: &[WeightedDestination],
+    ) {
+        let ways = self.tls.entry((place, host)).or_default();
+        ways.entry(Reverse(port)).or_insert_with(|| (meta.clone(), to.to_vec()));
     }
 
     /// What was collected.
@@ -59,10 +72,14 @@ impl Binder {
             let http = pieces.iter().map(|p| p.http.clone()).collect();
             made.push(object(meta, place, host, http, Vec::new()));
         }
-        for ((place, host), (route, to)) in self.tls.iter().filter(|(_, (_, to))| !to.is_empty()) {
-            let matches = vec![TlsMatch { sni_hosts: vec![host.clone()], l4: L4Match::default() }];
-            let tls = vec![TlsRoute { matches, route: to.clone() }];
-            made.push(object(names.meta(route, place, "tls-"), place, host, Vec::new(), tls));
+        for ((place, host), ways) in &self.tls {
+            let Some((oldest, _)) = ways.values().min_by(|(a, _), (b, _)| a.age(b)) else { continue };
+            let way = |(Reverse(port), (_, to)): (&Reverse<Option<PortNumber>>, &Way)| {
+                let l4 = L4Match { port: *port, ..L4Match::default() };
+                TlsRoute { matches: vec![TlsMatch { sni_hosts: vec![host.clone()], l4 }], route: to.clone() }
+            };
+            let tls = ways.iter().map(way).collect();
+            made.push(object(names.meta(oldest, place, "tls-"), place, host, Vec::new(), tls));
         }
         made
     }

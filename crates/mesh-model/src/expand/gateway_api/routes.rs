@@ -25,7 +25,7 @@ pub(super) struct Route<'a> {
 pub(super) enum Rules {
     /// One route of Istio's for each match, with its place in the order.
     Http(Vec<(rules::Rank, HttpRoute)>),
-    /// Where connections go; empty: they are closed.
+    /// Where connections go.
     Tls(Vec<WeightedDestination>),
 }
 

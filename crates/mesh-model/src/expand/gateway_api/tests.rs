@@ -11,7 +11,7 @@ use super::{
     *,
 };
 use crate::{
-    config::{GatewayRef, Kind},
+    config::{GatewayRef, Kind, TlsRoute},
     parse::{ParseContext, parse},
     registry::{Namespace, Service},
     store::Record,
@@ -121,8 +121,9 @@ fn line(config: &Config) -> String {
                 GatewayRef::Gateway { namespace, name } => format!("{namespace}/{name}"),
             };
             let rules: Vec<String> = object.spec.http.iter().map(|r| r.name.clone()).collect();
-            let tls: Vec<String> =
-                object.spec.tls.iter().flat_map(|t| &t.route).map(|r| r.destination.host.to_string()).collect();
+            let port = |t: &TlsRoute| t.matches[0].l4.port.map(|port| format!(":{port}>")).unwrap_or_default();
+            let ways = object.spec.tls.iter().flat_map(|t| t.route.iter().map(move |r| (t, r)));
+            let tls: Vec<String> = ways.map(|(t, r)| format!("{}{}", port(t), r.destination.host)).collect();
             let (meta, host) = (&object.meta, &object.spec.hosts[0]);
             format!("{}/{} {host} at {at}: {}", meta.namespace, meta.name, [rules, tls].concat().join(" "))
         }
