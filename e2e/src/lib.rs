@@ -27,7 +27,10 @@ use kube::{
     api::{DeleteParams, ObjectMeta, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
 };
-use tokio::io::AsyncWriteExt;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    process::Child,
+};
 
 pub mod browser;
 pub mod ctl;
@@ -152,11 +155,7 @@ impl Space {
     /// # Errors
     /// kubectl failed: with its arguments and what it said.
     pub async fn kubectl_with_warnings(&self, args: &[&str], input: &str) -> Result<(String, String)> {
-        let mut command = tokio::process::Command::new("kubectl");
-        command.arg("--kubeconfig").arg(&self.cluster.kubeconfig).arg("-n").arg(&self.name).args(args);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        command.env("KUBE_EDITOR", EDITOR);
-        let mut child = command.spawn().context("cannot run kubectl")?;
+        let mut child = self.command(args).stderr(Stdio::piped()).spawn().context("cannot run kubectl")?;
         let mut stdin = child.stdin.take().context("kubectl has no standard input")?;
         let talk = async {
             // It may have ended without reading; its own message then says why.
@@ -171,6 +170,33 @@ impl Space {
         let beside = String::from_utf8_lossy(&output.stderr).into_owned();
         ensure!(output.status.success(), "kubectl {line}: {said}{beside}");
         Ok((said, beside))
+    }
+
+    /// Starts a kubectl that serves until it is dropped, and gives the address that it says it serves at.
+    ///
+    /// # Errors
+    /// kubectl ended, or names no address within a minute: with its arguments.
+    pub async fn kubectl_serving(&self, args: &[&str]) -> Result<(Child, String)> {
+        let mut child = self.command(args).spawn().context("cannot run kubectl")?;
+        let said = child.stdout.as_mut().context("kubectl has no standard output")?;
+        let address = async {
+            let mut lines = BufReader::new(said).lines();
+            while let Some(line) = lines.next_line().await? {
+                if let Some(address) = line.split_whitespace().find(|word| word.starts_with("127.0.0.1:")) {
+                    return Ok(address.to_owned());
+                }
+            }
+            bail!("it ended")
+        };
+        let address = tokio::time::timeout(KUBECTL_PATIENCE, address).await.context("no address").flatten();
+        Ok((child, address.with_context(|| format!("kubectl {}", args.join(" ")))?))
+    }
+
+    fn command(&self, args: &[&str]) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new("kubectl");
+        command.arg("--kubeconfig").arg(&self.cluster.kubeconfig).arg("-n").arg(&self.name).args(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).env("KUBE_EDITOR", EDITOR);
+        command
     }
 
     /// Applies a manifest file as a user without kubectl would: with localkube's own client; with kubectl elsewhere.

@@ -1,7 +1,7 @@
 //! Promise: an unmodified kubectl finds what it expects, from the first `apply` to the last `delete`.
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Cluster, Space, has_kubectl};
+use e2e::{Cluster, Space, has_kubectl, http};
 
 const WEB: &str = r#"
 apiVersion: v1
@@ -158,6 +158,26 @@ async fn kubectl_reaches_into_pods() -> Result<()> {
         let failed = space.kubectl(&["exec", "deploy/web", "--", "sh", "-c", "exit 7"], "").await;
         let told = failed.err().context("exec of a failing command must fail")?.to_string();
         ensure!(told.contains("exit code 7"), "{told}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn kubectl_brings_pods_and_the_api_to_this_machine() -> Result<()> {
+    with_web("kubectl_brings_pods_and_the_api_to_this_machine", |space| async move {
+        for args in [["port-forward", "deploy/web", ":8080"], ["port-forward", "svc/web", ":80"]] {
+            let (_kubectl, address) = space.kubectl_serving(&args).await?;
+            for _ in 0..2 {
+                let answer = http::get(&format!("http://{address}/status/203")).await?;
+                ensure!(answer.status == 203, "{args:?}: {answer:?}");
+            }
+        }
+        let (_kubectl, address) = space.kubectl_serving(&["port-forward", "deploy/web", ":9"]).await?;
+        ensure!(http::get(&format!("http://{address}/")).await.is_err(), "a closed port answered");
+        let (_kubectl, address) = space.kubectl_serving(&["proxy", "--port=0"]).await?;
+        let answer = http::get(&format!("http://{address}/api/v1/namespaces/{}/pods", space.name)).await?;
+        ensure!(answer.status == 200 && answer.body.contains("PodList"), "{answer:?}");
         Ok(())
     })
     .await

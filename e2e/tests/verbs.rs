@@ -83,10 +83,18 @@ async fn verbs_create() -> Result<()> {
             ("run odd --image=no/such", "", &["pod/odd created"]),
             ("wait pod/odd --for=jsonpath={.status.containerStatuses[0].state.waiting} --timeout=30s", "", &["met"]),
             ("describe pod odd", "", &["Failed to pull image \"no/such\""]),
-            ("! create cronjob c --image=busybox --schedule=@daily -- echo", "", &["could not find the requested"]),
+            (
+                "! create cronjob c --image=busybox --schedule=@daily -- echo",
+                "",
+                &["localkube has no controller for it"],
+            ),
             ("! autoscale deploy nosuch --max=3 --cpu-percent=80", "", &["deployments.apps \"nosuch\" not found"]),
+            ("get job -l job-name=j -o name", "", &["job.batch/j"]),
+            ("! patch job j --type=merge -p {\"spec\":{\"completions\":2}}", "", &["field is immutable"]),
             ("auth whoami", "", &["Username", "kubernetes-admin"]),
+            ("auth whoami --as=jane --as-group=devs", "", &["jane", "[devs system:authenticated]"]),
             ("auth can-i --list", "", &["*.*"]),
+            ("auth can-i create pods --as=system:serviceaccount:MINE:robot", "", &["yes"]),
         ],
     )
     .await
@@ -124,11 +132,140 @@ async fn verbs_apply() -> Result<()> {
                 "",
                 &["invalid"],
             ),
+            (
+                "! patch cm side --type=merge -p {\"metadata\":{\"name\":\"other\"}}",
+                "",
+                &["the name of the object (other) does not match the name on the URL (side)"],
+            ),
             ("! patch cm side --type=merge -p {\"data\":{\"x\":1}}", "", &["cannot unmarshal number into Go struct"]),
             ("get cm side -o jsonpath={.data}", "", &["{\"x\":\"1\"}"]),
             ("label cm side a=b", "", &["labeled"]),
             ("! label cm side a=c", "", &["already has a value (b)"]),
             ("label cm side a-", "", &["unlabeled"]),
+        ],
+    )
+    .await
+}
+
+/// What needs a folder.
+#[tokio::test]
+async fn verbs_apply_folders() -> Result<()> {
+    const KUSTOMIZATION: &str = "{resources: [one.yaml], namePrefix: k-, configMapGenerator: [{name: made, \
+        literals: [a=b]}], generatorOptions: {disableNameSuffixHash: true}}";
+    let folder = std::env::temp_dir().join(format!("verbs-{}", std::process::id()));
+    std::fs::create_dir(&folder)?;
+    std::fs::write(folder.join("one.yaml"), "{apiVersion: v1, kind: ConfigMap, metadata: {name: one}}")?;
+    let path = folder.display();
+    let plain = promise(
+        "verbs_apply_folders",
+        &[
+            (&format!("create -f {path} --save-config"), "", &["configmap/one created"]),
+            (&format!("apply -f {path}"), "", &["configmap/one unchanged"]),
+            (&format!("get -f {path}"), "", &["one    0"]),
+        ],
+    )
+    .await;
+    std::fs::write(folder.join("kustomization.yaml"), KUSTOMIZATION)?;
+    let made = promise(
+        "verbs_apply_folders",
+        &[
+            (&format!("kustomize {path}"), "", &["name: k-one", "name: k-made"]),
+            (&format!("! diff -k {path}"), "", &["+  name: k-one"]),
+            (&format!("apply -k {path}"), "", &["configmap/k-made created", "configmap/k-one created"]),
+            (&format!("diff -k {path}"), "", &[]),
+            (&format!("delete -k {path}"), "", &["\"k-made\" deleted", "\"k-one\" deleted"]),
+        ],
+    )
+    .await;
+    std::fs::remove_dir_all(&folder)?;
+    plain.and(made)
+}
+
+#[tokio::test]
+async fn verbs_look() -> Result<()> {
+    promise(
+        "verbs_look",
+        &[
+            ("apply -f -", WEB, &["created"]),
+            ("rollout status deploy/web --timeout=30s", "", &["successfully rolled out"]),
+            ("version", "", &["Server Version: v1."]),
+            ("cluster-info", "", &["Kubernetes control plane", "is running at https://127.0.0.1:"]),
+            (
+                "cluster-info dump --namespaces=MINE",
+                "",
+                &["\"kind\": \"DeploymentList\"", "START logs for container web"],
+            ),
+            ("api-versions", "", &["apps/v1", "networking.k8s.io/v1"]),
+            ("api-resources --namespaced=false -o name", "", &["nodes\n"]),
+            ("get --raw /", "", &["\"/apis/apps/v1\""]),
+            ("explain deploy.spec.strategy --recursive", "", &["rollingUpdate", "maxSurge"]),
+            ("completion bash", "", &["__start_kubectl"]),
+            ("get deploy web -o yaml --show-managed-fields", "", &["kind: Deployment", "f:replicas: {}"]),
+            ("get pods -o json", "", &["\"kind\": \"List\"", "\"podIP\": \"10.244."]),
+            ("get pods -o wide --show-labels -L app --sort-by=.metadata.name", "", &["IP  ", "LABELS", "APP"]),
+            ("get pods -l app,app!=x --no-headers --show-kind", "", &["pod/web-"]),
+            ("get ds,sts,cronjobs,rc -o yaml", "", &["items: []"]),
+            ("get nodes -o wide", "", &["INTERNAL-IP", "172.18.0.2", "CONTAINER-RUNTIME"]),
+            ("describe ns MINE", "", &["Status:       Active"]),
+            ("describe node node-1", "", &["Non-terminated Pods:", "Allocated resources:", "PodCIDR:"]),
+            ("describe svc kube-dns -n kube-system", "", &["TargetPort:", "Endpoints:", "10.244."]),
+            ("describe cm kube-root-ca.crt", "", &["ca.crt:\n----\n-----BEGIN CERTIFICATE-----"]),
+            ("describe sa default", "", &["Name:                default"]),
+            // In the order in which they happened.
+            ("get events -o jsonpath={.items[*].reason}", "", &["Pulling Pulled Created Started"]),
+            ("events --for deploy/web --types=Normal", "", &["ScalingReplicaSet"]),
+            ("get events -o wide", "", &["SOURCE", "kubelet, node-"]),
+            ("! top pods", "", &["Metrics API not available"]),
+            ("! top nodes", "", &["Metrics API not available"]),
+            ("! debug nosuch --image=busybox", "", &["not found"]),
+        ],
+    )
+    .await
+}
+
+#[tokio::test]
+async fn verbs_reach() -> Result<()> {
+    const PODS: &str = r#"
+apiVersion: v1
+kind: Pod
+metadata: {name: two, labels: {app: two}}
+spec:
+  restartPolicy: Never
+  initContainers: [{name: i, image: busybox, command: [echo, zero]}]
+  containers:
+  - {name: a, image: busybox, command: [echo, one]}
+  - {name: b, image: busybox, command: [echo, two]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: asks}
+spec:
+  restartPolicy: Never
+  containers: [{name: c, image: busybox, stdin: true, stdinOnce: true, command: [sh, -c, "read x; echo got $x"]}]
+"#;
+    promise(
+        "verbs_reach",
+        &[
+            ("apply -f -", PODS, &["pod/two created", "pod/asks created"]),
+            ("wait pod/asks --for=condition=Ready --timeout=30s", "", &["condition met"]),
+            ("attach -i asks", "word\n", &["got word"]),
+            ("wait pod/asks pod/two --for=jsonpath={.status.phase}=Succeeded --timeout=30s", "", &["condition met"]),
+            ("logs asks", "", &["got word"]),
+            ("logs two -c i", "", &["zero"]),
+            ("logs two --all-containers --prefix", "", &["[pod/two/i] zero", "[pod/two/a] one", "[pod/two/b] two"]),
+            ("logs -f -l app=two --all-containers --tail=1", "", &["one\n", "two\n"]),
+            ("! logs two -c none", "", &["container none is not valid for pod two"]),
+            ("! logs nosuch", "", &["pods \"nosuch\" not found"]),
+            ("! exec nosuch -- true", "", &["pods \"nosuch\" not found"]),
+            ("! exec two -- true", "", &["cannot exec into a container in a completed pod"]),
+            ("! attach two", "", &["cannot attach a container in a completed pod"]),
+            ("! port-forward two :80", "", &["pod is not running"]),
+            ("! port-forward pod/nosuch :80", "", &["pods \"nosuch\" not found"]),
+            ("run odd --image=no/such", "", &["created"]),
+            ("! exec odd -- true", "", &["container not found (\"odd\")"]),
+            ("! debug odd --image=busybox", "", &["ephemeral containers are disabled for this cluster"]),
+            ("debug odd --copy-to=copy --set-image=*=busybox", "", &[]),
+            ("get pod copy -o jsonpath={.spec.containers[0].image}", "", &["busybox"]),
         ],
     )
     .await
@@ -197,6 +334,7 @@ async fn verbs_roll_out() -> Result<()> {
             ("! scale deploy/web --replicas=3 --current-replicas=2", "", &["Expected replicas to be 2, was 1"]),
             ("scale deploy/web --replicas=2", "", &["scaled"]),
             ("wait deploy/web --for=jsonpath={.status.readyReplicas}=2 --timeout=30s", "", &["condition met"]),
+            ("get deploy web --subresource=scale", "", &["DESIRED   AVAILABLE", "web    2         2"]),
             ("autoscale deploy web --min=1 --max=3 --cpu-percent=80", "", &["autoscaled"]),
             ("get hpa", "", &["REFERENCE", "Deployment/web", "cpu: <unknown>/80%"]),
             ("expose deploy web --port=80", "", &["exposed"]),

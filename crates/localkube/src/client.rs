@@ -3,11 +3,7 @@
 //! Reads come straight from the store, so no caller keeps a cache of its own: [`Client::changes`] says that something
 //! changed, and the reconciler lists what it needs.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    marker::PhantomData,
-    sync::Arc,
-};
+use std::{marker::PhantomData, sync::Arc};
 
 use k8s_openapi::{
     Metadata, Resource as ApiResource,
@@ -39,6 +35,7 @@ pub struct Client {
     api: Api,
     caller: Arc<Caller>,
     component: Arc<str>,
+    host: Option<Arc<str>>,
 }
 
 /// The namespace and name of an object that changed.
@@ -76,7 +73,12 @@ impl Client {
     /// A client that acts as `component` (`kube-scheduler`, `kubelet`, ...): its user is `system:<component>`.
     pub fn new(api: Api, component: &str) -> Self {
         let caller = Arc::new(Caller::component(&format!("system:{component}")));
-        Self { api, caller, component: component.into() }
+        Self { api, caller, component: component.into(), host: None }
+    }
+
+    /// The same client, whose events say that they come from this node.
+    pub fn on(self, node: &str) -> Self {
+        Self { host: Some(node.into()), ..self }
     }
 
     /// The API below.
@@ -207,11 +209,19 @@ impl Client {
         let meta = about.metadata();
         let namespace = meta.namespace.clone().unwrap_or_else(|| "default".to_owned());
         let now = Time(k8s_openapi::jiff::Timestamp::now());
-        // The name says what is told, so that telling it again finds the event at once.
-        let told = (meta.uid.as_deref().unwrap_or_default(), kind, reason, message, &*self.component);
-        let mut hasher = DefaultHasher::new();
-        told.hash(&mut hasher);
-        let name = format!("{}.{:016x}", meta.name.as_deref().unwrap_or_default(), hasher.finish());
+        let prefix = format!("{}.", meta.name.as_deref().unwrap_or_default());
+        let told = [
+            ("/involvedObject/uid", meta.uid.as_deref().unwrap_or_default()),
+            ("/type", kind),
+            ("/reason", reason),
+            ("/message", message),
+            ("/source/component", &*self.component),
+        ];
+        let known = self.api.store().list_named(&self.kind::<CoreEvent>()?.resource(), &namespace, &prefix);
+        let known = known.iter().find(|event| told.iter().all(|(pointer, text)| event.object.text(pointer) == *text));
+        // The name tells the time, so that a list has events in their order; readers know whole seconds only.
+        let fresh = || format!("{prefix}{:x}", now.0.as_nanosecond());
+        let name = known.map_or_else(fresh, |event| event.object.name().to_owned());
         let count = |event: &mut CoreEvent| {
             event.count = Some(event.count.unwrap_or(1) + 1);
             event.last_timestamp = Some(now.clone());
@@ -220,6 +230,7 @@ impl Client {
         if self.modify(&namespace, &name, Part::Main, count).await?.is_some() {
             return Ok(());
         }
+        let host = self.host.as_deref().map(str::to_owned);
         let event = CoreEvent {
             metadata: ObjectMeta { name: Some(name), namespace: Some(namespace), ..ObjectMeta::default() },
             involved_object: ObjectReference {
@@ -237,7 +248,9 @@ impl Client {
             count: Some(1),
             first_timestamp: Some(now.clone()),
             last_timestamp: Some(now),
-            source: Some(EventSource { component: Some(self.component.to_string()), host: None }),
+            source: Some(EventSource { component: Some(self.component.to_string()), host: host.clone() }),
+            reporting_component: Some(self.component.to_string()),
+            reporting_instance: host,
             ..CoreEvent::default()
         };
         self.create(&event).await.map(|_| ())

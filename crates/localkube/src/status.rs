@@ -29,6 +29,12 @@ impl Cause {
         Self { reason: "FieldValueRequired", message, field: field.into() }
     }
 
+    /// A value of more than so many bytes.
+    pub fn too_long(field: impl Into<String>, most: u64) -> Self {
+        let message = format!("Too long: may not be more than {most} bytes");
+        Self { reason: "FieldValueTooLong", message, field: field.into() }
+    }
+
     /// Something that must not be there.
     pub fn forbidden(field: impl Into<String>, why: impl AsRef<str>) -> Self {
         let message = format!("Forbidden: {}", why.as_ref());

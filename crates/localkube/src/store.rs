@@ -150,6 +150,11 @@ impl Store {
         (found, inner.revision)
     }
 
+    /// The objects of a resource in a namespace whose names begin so, in name order.
+    pub fn list_named(&self, resource: &Resource, namespace: &str, prefix: &str) -> Vec<Arc<Stored>> {
+        self.read().shelves.get(resource).map(|shelf| shelf.named(namespace, prefix)).unwrap_or_default()
+    }
+
     /// As [`Store::list`], but the state at an older revision, as far as the log reaches back.
     pub fn list_at(&self, resource: &Resource, namespace: Option<&str>, at: u64) -> Result<Vec<Arc<Stored>>, Expired> {
         let inner = self.read();
@@ -239,13 +244,14 @@ impl Shelf {
     fn list(&self, namespace: Option<&str>) -> Vec<Arc<Stored>> {
         match namespace {
             None => self.objects.values().cloned().collect(),
-            Some(namespace) => self
-                .objects
-                .range((Arc::from(namespace), Arc::from(""))..)
-                .take_while(|((found, _), _)| &**found == namespace)
-                .map(|(_, stored)| stored.clone())
-                .collect(),
+            Some(namespace) => self.named(namespace, ""),
         }
+    }
+
+    fn named(&self, namespace: &str, prefix: &str) -> Vec<Arc<Stored>> {
+        let from = self.objects.range((Arc::from(namespace), Arc::from(prefix))..);
+        let found = from.take_while(|((found, name), _)| &**found == namespace && name.starts_with(prefix));
+        found.map(|(_, stored)| stored.clone()).collect()
     }
 
     fn append(&mut self, event: Event) {

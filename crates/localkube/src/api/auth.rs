@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{Caller, pki::TokenKey, verbs::random_uid};
+use super::{Caller, http::target::decode, pki::TokenKey, verbs::random_uid};
 use crate::{
     object::Object,
     status::Status,
@@ -24,6 +24,10 @@ pub mod review;
 
 /// The issuer of service-account tokens, and the audience of those meant for the API server.
 pub const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+
+/// The group of all who are not anonymous, and how the names of service accounts begin.
+const AUTHENTICATED: &str = "system:authenticated";
+const ACCOUNT: &str = "system:serviceaccount:";
 
 /// A pod's token asks for this life; it is honoured for [`EXTENDED`] so that a program that never reads it again works.
 const WARN_ONLY: i64 = 3607;
@@ -141,8 +145,14 @@ impl Authenticator {
         Self { store, key }
     }
 
-    /// The caller behind a request: its verified client certificate, else its bearer token. 401 for neither.
+    /// The caller behind a request, or whom that caller speaks for. 401 for nobody.
     pub fn authenticate(&self, peer: Option<&CertificateDer<'_>>, headers: &HeaderMap) -> Result<Caller, Status> {
+        let caller = self.recognize(peer, headers)?;
+        Ok(impersonated(headers).unwrap_or(caller))
+    }
+
+    /// By its verified client certificate, else by its bearer token.
+    fn recognize(&self, peer: Option<&CertificateDer<'_>>, headers: &HeaderMap) -> Result<Caller, Status> {
         if let Some(caller) = peer.and_then(certified) {
             return Ok(caller);
         }
@@ -270,11 +280,7 @@ impl Authenticator {
         Caller {
             username: username(&namespace, &account.name),
             uid: account.uid,
-            groups: vec![
-                "system:serviceaccounts".into(),
-                format!("system:serviceaccounts:{namespace}"),
-                "system:authenticated".into(),
-            ],
+            groups: account_groups(&namespace),
             extra: extra.collect(),
         }
     }
@@ -311,12 +317,36 @@ fn certified(peer: &CertificateDer<'_>) -> Option<Caller> {
     let subject = certificate.subject();
     let username = subject.iter_common_name().next()?.as_str().ok()?.to_owned();
     let organizations = subject.iter_organization().filter_map(|o| o.as_str().ok()).map(str::to_owned);
-    let groups = organizations.chain(["system:authenticated".to_owned()]).collect();
+    let groups = organizations.chain([AUTHENTICATED.to_owned()]).collect();
     Some(Caller { username, uid: String::new(), groups, extra: Vec::new() })
 }
 
+/// Whom the headers of impersonation name. Who may do everything may speak for everybody.
+fn impersonated(headers: &HeaderMap) -> Option<Caller> {
+    let all = |name: &str| -> Vec<String> {
+        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
+    };
+    let username = all("impersonate-user").pop()?;
+    let mut groups = all("impersonate-group");
+    if groups.is_empty()
+        && let Some(account) = username.strip_prefix(ACCOUNT)
+    {
+        groups = account_groups(account.split(':').next().unwrap_or_default());
+    } else if username != "system:anonymous" && !groups.iter().any(|group| group == AUTHENTICATED) {
+        groups.push(AUTHENTICATED.to_owned());
+    }
+    let extra = headers.keys().filter_map(|name| Some((name, name.as_str().strip_prefix("impersonate-extra-")?)));
+    let extra = extra.map(|(name, key)| (decode(key), all(name.as_str()))).collect();
+    Some(Caller { username, uid: all("impersonate-uid").pop().unwrap_or_default(), groups, extra })
+}
+
+/// The groups of a namespace's service accounts.
+fn account_groups(namespace: &str) -> Vec<String> {
+    vec!["system:serviceaccounts".into(), format!("system:serviceaccounts:{namespace}"), AUTHENTICATED.into()]
+}
+
 fn username(namespace: &str, name: &str) -> String {
-    format!("system:serviceaccount:{namespace}:{name}")
+    format!("{ACCOUNT}{namespace}:{name}")
 }
 
 /// A list as Go prints it: `["a" "b"]`.

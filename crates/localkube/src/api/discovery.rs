@@ -11,6 +11,21 @@ const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGrou
 /// The verbs of every stored kind.
 const VERBS: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
+/// What is served beside resources.
+const ELSEWHERE: &[&str] = &[
+    "/.well-known/openid-configuration",
+    "/api",
+    "/apis",
+    "/healthz",
+    "/livez",
+    "/metrics",
+    "/openapi/v2",
+    "/openapi/v3",
+    "/openid/v1/jwks",
+    "/readyz",
+    "/version",
+];
+
 /// A discovery document.
 #[derive(Debug, PartialEq)]
 pub struct Document {
@@ -66,12 +81,13 @@ struct Group {
     versions: Vec<Version>,
 }
 
-/// Answers `/api`, `/apis`, `/apis/G`, `/api/v1` and `/apis/G/V`; None for any other path and for unknown groups.
+/// Answers `/`, `/api`, `/apis`, `/apis/G`, `/api/v1` and `/apis/G/V`; None for any other path and for unknown groups.
 pub fn respond(path: &str, accept: &str, served: &Served) -> Option<Document> {
     let groups = groups(served);
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     let find = |name: &str| groups.iter().find(|g| g.name == name);
     let body = match parts.as_slice() {
+        [""] => json!({"paths": paths(&groups)}),
         [root @ ("api" | "apis")] if wants_aggregated(accept) => {
             let items = groups.iter().filter(|g| g.name.is_empty() == (*root == "api")).map(aggregated);
             let items: Vec<Value> = items.collect();
@@ -99,6 +115,21 @@ pub fn respond(path: &str, accept: &str, served: &Served) -> Option<Document> {
         _ => return None,
     };
     Some(Document { content_type: "application/json", body })
+}
+
+fn paths(groups: &[Group]) -> Vec<String> {
+    let (core, named): (Vec<&Group>, _) = groups.iter().partition(|group| group.name.is_empty());
+    let versions = |root: String, group: &Group| {
+        group.versions.iter().map(move |v| format!("{root}/{}", v.version)).collect::<Vec<_>>()
+    };
+    let mut paths: Vec<String> = ELSEWHERE.iter().map(ToString::to_string).collect();
+    paths.extend(core.iter().flat_map(|group| versions("/api".into(), group)));
+    for group in named {
+        let root = format!("/apis/{}", group.name);
+        paths.extend(versions(root.clone(), group).into_iter().chain([root]));
+    }
+    paths.sort();
+    paths
 }
 
 fn wants_aggregated(accept: &str) -> bool {

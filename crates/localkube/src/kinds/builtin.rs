@@ -21,6 +21,7 @@ const ROWS: &[Row] = &[
     Row("", "v1", "Namespace", "namespaces", names!["ns"], CLUSTER, true),
     Row("", "v1", "Node", "nodes", names!["no"], CLUSTER, true),
     Row("", "v1", "Pod", "pods", names!["po"], NS, true),
+    Row("", "v1", "ReplicationController", "replicationcontrollers", names!["rc"], NS, true),
     Row("", "v1", "Secret", "secrets", names![], NS, false),
     Row("", "v1", "Service", "services", names!["svc"], NS, true),
     Row("", "v1", "ServiceAccount", "serviceaccounts", names!["sa"], NS, false),
@@ -51,9 +52,12 @@ const ROWS: &[Row] = &[
         CLUSTER,
         true,
     ),
+    Row("apps", "v1", "DaemonSet", "daemonsets", names!["ds"], NS, true),
     Row("apps", "v1", "Deployment", "deployments", names!["deploy"], NS, true),
     Row("apps", "v1", "ReplicaSet", "replicasets", names!["rs"], NS, true),
+    Row("apps", "v1", "StatefulSet", "statefulsets", names!["sts"], NS, true),
     Row("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", names!["hpa"], NS, true),
+    Row("batch", "v1", "CronJob", "cronjobs", names!["cj"], NS, true),
     Row("batch", "v1", "Job", "jobs", names![], NS, true),
     Row("coordination.k8s.io", "v1", "Lease", "leases", names![], NS, false),
     Row("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", names![], NS, false),
@@ -67,6 +71,11 @@ const ROWS: &[Row] = &[
 
 /// Kinds that `kubectl get all` lists.
 const ALL: &[&str] = &["Pod", "Service", "Deployment", "ReplicaSet", "HorizontalPodAutoscaler", "Job"];
+
+/// The kind of the scale subresource, which no path of its own leads to.
+pub fn scale_kind() -> Kind {
+    kind(&Row("autoscaling", "v1", "Scale", "", names![], NS, false))
+}
 
 /// The built-in kinds.
 pub fn all() -> Vec<Arc<Kind>> {

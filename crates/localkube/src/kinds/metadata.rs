@@ -87,11 +87,7 @@ pub fn annotations(field: &str, annotations: Option<&Value>) -> Vec<Cause> {
     let mut causes: Vec<Cause> = keys.collect();
     let size: usize = annotations.iter().map(|(k, v)| k.len() + v.as_str().map_or(0, str::len)).sum();
     if size > ANNOTATIONS {
-        causes.push(Cause {
-            reason: "FieldValueTooLong",
-            message: format!("Too long: may not be more than {ANNOTATIONS} bytes"),
-            field: field.to_owned(),
-        });
+        causes.push(Cause::too_long(field, ANNOTATIONS as u64));
     }
     causes
 }

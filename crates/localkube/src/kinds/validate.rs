@@ -10,6 +10,9 @@ mod service;
 mod webhooks;
 mod workloads;
 
+/// The most that a ConfigMap or a Secret may hold, in bytes.
+const MAX_DATA: usize = 1024 * 1024;
+
 /// The validating function of a built-in kind.
 pub fn of(kind: &str) -> fn(&Object, Option<&Object>) -> Vec<Cause> {
     match kind {
@@ -19,9 +22,13 @@ pub fn of(kind: &str) -> fn(&Object, Option<&Object>) -> Vec<Cause> {
         "Job" => workloads::job,
         "Service" => service::service,
         "ConfigMap" => config_map,
+        "Node" => node,
         "Secret" => secret,
         "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => webhooks::configuration,
         "CustomResourceDefinition" => crd::validate,
+        "CronJob" | "DaemonSet" | "ReplicationController" | "StatefulSet" => {
+            |_, _| vec![Cause::forbidden("kind", "localkube has no controller for it")]
+        }
         _ => |_, _| Vec::new(),
     }
 }
@@ -70,12 +77,31 @@ fn secret(object: &Object, old: Option<&Object>) -> Vec<Cause> {
     causes
 }
 
+/// What a node was given once stays.
+fn node(object: &Object, old: Option<&Object>) -> Vec<Cause> {
+    let changed = |key: &&str| {
+        let was = old.and_then(|old| old.at("/spec")?.get(*key)).filter(|was| !was.is_null());
+        was.is_some() && was != object.at("/spec").and_then(|spec| spec.get(*key))
+    };
+    let why = |key| format!("node updates may not change {key} except from \"\" to valid");
+    let changed = ["podCIDR", "podCIDRs", "providerID"].into_iter().filter(changed);
+    changed.map(|key| Cause::forbidden(format!("spec.{key}"), why(key))).collect()
+}
+
 /// Keys of data, each in one place only, and nothing changed once immutable.
 fn keys(object: &Object, old: Option<&Object>, members: &[&str]) -> Vec<Cause> {
     let map = |object: &Object, member: &str| -> Map<String, Value> {
         object.value().get(member).and_then(Value::as_object).cloned().unwrap_or_default()
     };
     let mut causes = Vec::new();
+    // What is not plain text is written in base64: four letters for three bytes.
+    let size = |member: &&str| -> usize {
+        let letters: usize = map(object, member).values().filter_map(Value::as_str).map(str::len).sum();
+        if *member == "data" && members.len() > 1 { letters } else { letters / 4 * 3 }
+    };
+    if members.iter().map(size).sum::<usize>() > MAX_DATA {
+        causes.push(Cause::too_long("data", MAX_DATA as u64));
+    }
     for member in members {
         for key in map(object, member).keys() {
             causes.extend(faults(&format!("{member}[{key}]"), key, names::config_key(key)));

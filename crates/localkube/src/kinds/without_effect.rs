@@ -17,8 +17,7 @@ const DEFAULTS: &[&str] = &["RuntimeDefault", "Unconfined", "None"];
 pub fn warnings(kind: &str, object: &Object) -> Vec<String> {
     let path = match kind {
         "Pod" => "/spec",
-        "DaemonSet" | "Deployment" | "Job" | "ReplicaSet" | "StatefulSet" => "/spec/template/spec",
-        "CronJob" => "/spec/jobTemplate/spec/template/spec",
+        "Deployment" | "Job" | "ReplicaSet" => "/spec/template/spec",
         _ => return Vec::new(),
     };
     let Some(spec) = object.at(path) else { return Vec::new() };

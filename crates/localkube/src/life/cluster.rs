@@ -176,7 +176,7 @@ fn start_nodes(
         let config = KubeletConfig {
             node: node.clone(),
             index,
-            client: client.clone(),
+            client: client.clone().on(node),
             network: network.clone(),
             catalogue: catalogue.clone(),
             authenticator: authenticator.clone(),

@@ -57,6 +57,34 @@ fn review(authenticator: &Authenticator, spec: Value) -> Value {
 }
 
 #[test]
+fn who_may_do_everything_may_speak_for_others() {
+    let (_, authenticator) = cluster();
+    let minted = request(&authenticator, json!({}));
+    let spoken_for = |named: &[(&'static str, &'static str)]| {
+        let mut headers = bearer(minted["status"]["token"].as_str().unwrap());
+        for (name, value) in named {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        authenticator.authenticate(None, &headers).unwrap()
+    };
+    assert_eq!(spoken_for(&[]).username, "system:serviceaccount:prod:web");
+    let jane = spoken_for(&[
+        ("impersonate-user", "jane"),
+        ("impersonate-group", "devs"),
+        ("impersonate-uid", "7"),
+        ("impersonate-extra-a%2fb", "c"),
+    ]);
+    assert_eq!((jane.username.as_str(), jane.uid.as_str()), ("jane", "7"));
+    assert_eq!(jane.groups, ["devs", "system:authenticated"]);
+    assert_eq!(jane.extra, [("a/b".to_owned(), vec!["c".to_owned()])]);
+    let account = spoken_for(&[("impersonate-user", "system:serviceaccount:prod:web")]);
+    let groups = ["system:serviceaccounts", "system:serviceaccounts:prod", "system:authenticated"];
+    assert_eq!(account.groups, groups);
+    let nobody = HeaderMap::from_iter([(http::HeaderName::from_static("impersonate-user"), "jane".parse().unwrap())]);
+    assert_eq!(authenticator.authenticate(None, &nobody).unwrap_err().code, 401);
+}
+
+#[test]
 fn client_certificate_names_user_and_groups() {
     let (_, authenticator) = cluster();
     let authority = Authority::generate("kubernetes").unwrap();

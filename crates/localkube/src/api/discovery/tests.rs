@@ -40,12 +40,21 @@ fn aggregated_form_is_given_to_those_who_accept_it() {
     let answer = respond("/apis", &format!("{AGGREGATED},application/json"), &served).unwrap();
     assert_eq!(answer.content_type, AGGREGATED);
     let apps = answer.body["items"].as_array().unwrap().iter().find(|g| g["metadata"]["name"] == "apps").unwrap();
-    let deployments = &apps["versions"][0]["resources"][0];
-    assert_eq!(deployments["resource"], "deployments");
+    let resources = apps["versions"][0]["resources"].as_array().unwrap();
+    let deployments = resources.iter().find(|r| r["resource"] == "deployments").unwrap();
     assert_eq!(deployments["shortNames"], json!(["deploy"]));
     assert_eq!(deployments["subresources"][0]["responseKind"]["kind"], "Scale");
     let old = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
     assert_eq!(respond("/apis", old, &served).unwrap().content_type, "application/json");
+}
+
+#[test]
+fn the_root_names_what_there_is() {
+    let root = body("/");
+    let paths: Vec<&str> = root["paths"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
+    for path in ["/api/v1", "/apis/apps", "/apis/apps/v1", "/version"] {
+        assert!(paths.contains(&path), "{path} missing in {paths:?}");
+    }
 }
 
 #[test]

@@ -25,10 +25,11 @@ use crate::{
         verbs::{At, DeleteOptions, Deleted, scale},
         warnings,
     },
-    kinds::Kind,
+    kinds::{Kind, builtin},
     node::access::Target as Pod,
     object::Object,
     status::Status,
+    store::Stored,
 };
 
 /// Everything about one request on a stored kind.
@@ -215,7 +216,8 @@ impl Asked<'_> {
             }
             _ => return Err(not_allowed()),
         };
-        Ok(reply::value(200, &scale::of(paths, &stored.object)))
+        let scale = Stored::unsaved(Object::new(scale::of(paths, &stored.object))?);
+        Ok(reply::json(200, Shape::of(&self.headers)?.one(&builtin::scale_kind(), &scale)))
     }
 
     async fn bind(&self, incoming: Incoming) -> Result<Response, Status> {

@@ -111,7 +111,8 @@ impl Query {
     }
 }
 
-fn decode(text: &str) -> String {
+/// Text with `%2F` and the like in it, as it was before.
+pub fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

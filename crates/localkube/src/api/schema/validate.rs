@@ -185,11 +185,7 @@ fn bounds(rules: &Rules, value: &Value, path: &str, causes: &mut Vec<Cause>) {
     }
     if let Some(most) = rules.at_most[which].filter(|most| size > *most) {
         causes.push(match which {
-            0 => Cause {
-                reason: "FieldValueTooLong",
-                message: format!("Too long: may not be more than {most} bytes"),
-                field: path.to_owned(),
-            },
+            0 => Cause::too_long(path, most),
             _ => Cause {
                 reason: "FieldValueTooMany",
                 message: format!("Too many: {size}: must have at most {most} items"),

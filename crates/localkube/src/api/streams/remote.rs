@@ -172,9 +172,11 @@ async fn converse(session: Session, wire: Wire, numbers: Numbers) -> Option<i32>
     };
     let output = async {
         let copies = async {
+            // What went wrong is told before the output's end, after which `kubectl cp` no longer listens.
             tokio::join!(
-                copy(stdout, numbers.stdout, &outgoing, has_ended.clone()),
-                copy(stderr, numbers.stderr, &outgoing, has_ended.clone())
+                biased;
+                copy(stderr, numbers.stderr, &outgoing, has_ended.clone()),
+                copy(stdout, numbers.stdout, &outgoing, has_ended.clone())
             )
         };
         let end = async {

@@ -28,6 +28,9 @@ pub(super) fn printer(kind: &str) -> Option<Printer> {
             "Age" string 0, "Containers" string 1, "Images" string 1, "Selector" string 1),
         "ReplicaSet" => printer!(replica_set, "Name" string 0, "Desired" integer 0, "Current" integer 0, "Ready" integer 0,
             "Age" string 0, "Containers" string 1, "Images" string 1, "Selector" string 1),
+        "Scale" => printer!(
+            |o, now| vec![o.name().into(), json!(count(o, "/spec/replicas")), json!(count(o, "/status/replicas")), age::of(o, now)],
+            "Name" string 0, "Desired" integer 0, "Available" integer 0, "Age" string 0),
         "Job" => printer!(job, "Name" string 0, "Status" string 0, "Completions" string 0, "Duration" string 0, "Age" string 0,
             "Containers" string 1, "Images" string 1, "Selector" string 1),
         "Service" => printer!(service, "Name" string 0, "Type" string 0, "Cluster-IP" string 0, "External-IP" string 0,

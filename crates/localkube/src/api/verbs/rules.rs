@@ -69,11 +69,12 @@ pub(super) fn check_identity(kind: &Kind, old: &Object, new: &Object) -> Result<
         let why = format!("Precondition failed: UID in precondition: {}, UID in object meta: {}", new.uid(), old.uid());
         return Err(Status::conflict(&kind.group, &kind.plural, old.name(), &why));
     }
-    for member in ["name", "namespace"] {
-        let (was, is) = (&old.value()["metadata"][member], &new.value()["metadata"][member]);
+    for (member, place, was, is) in
+        [("name", "URL", old.name(), new.name()), ("namespace", "request", old.namespace(), new.namespace())]
+    {
         if was != is {
-            let cause = Cause::invalid(format!("metadata.{member}"), is, "field is immutable");
-            return Err(Status::invalid(&kind.group, &kind.kind, old.name(), &[cause]));
+            let why = format!("the {member} of the object ({is}) does not match the {member} on the {place} ({was})");
+            return Err(Status::bad_request(why));
         }
     }
     let added: Vec<&str> = new.finalizers().into_iter().filter(|f| !old.finalizers().contains(f)).collect();

@@ -23,11 +23,13 @@ pub(super) fn job(whole: &mut Object, old: Option<&Object>) {
     let policy = if spec.contains_key("podFailurePolicy") { "Failed" } else { "TerminatingOrFailed" };
     absent(spec, "podReplacementPolicy", policy);
     template(spec);
-    let labels = spec.get("template").and_then(|t| t.pointer("/metadata/labels")).cloned();
+    let of_template = |spec: &Map<String, Value>| spec.get("template")?.pointer("/metadata/labels").cloned();
+    let given = of_template(spec);
     if old.is_none() && spec.get("manualSelector") != Some(&Value::Bool(true)) && !uid.is_empty() {
         select(spec, &name, &uid);
     }
-    // A Job without labels takes those that its author gave the template.
+    // A Job without labels takes those that its author gave the template; without any, those that all its pods have.
+    let labels = given.or_else(|| of_template(spec));
     if let (Some(labels), Some(metadata)) = (labels, root(whole).and_then(|root| object(root, "metadata")))
         && old.is_none()
     {

@@ -85,6 +85,20 @@ fn jobs_end() {
     let job = json!({"spec": {"template": {"spec": {"containers": [{"name": "a", "image": "i"}]}}}});
     let expected = "spec.template.spec.restartPolicy: Required value: valid values: \"OnFailure\", \"Never\"";
     assert_eq!(texts("Job", job), [expected]);
+    let counted = |completions: u8| {
+        json!({"spec": {"completions": completions,
+            "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "i"}]}}}})
+    };
+    let why = "spec.completions: Invalid value: 2: field is immutable";
+    assert_eq!(changed("Job", counted(1), counted(2)), [why]);
+}
+
+#[test]
+fn nodes_keep_what_they_were_given() {
+    let node = |range: &str| json!({"spec": {"podCIDR": range}});
+    let why = "spec.podCIDR: Forbidden: node updates may not change podCIDR except from \"\" to valid";
+    assert_eq!(changed("Node", node("10.244.0.0/24"), node("10.0.0.0/24")), [why]);
+    assert_eq!(changed("Node", json!({}), node("10.244.0.0/24")), [""; 0]);
 }
 
 #[test]
@@ -117,6 +131,8 @@ fn data_has_keys_that_can_be_file_names() {
     assert!(found[0].starts_with("data[a/b]: Invalid value: \"a/b\": a valid config key must consist of"), "{found:?}");
     let tls = texts("Secret", json!({"type": "kubernetes.io/tls", "data": {"tls.crt": ""}}));
     assert_eq!(tls, ["data[tls.key]: Required value"]);
+    let large = json!({"data": {"a": "x".repeat(1024 * 1024 + 1)}});
+    assert_eq!(texts("ConfigMap", large), ["data: Too long: may not be more than 1048576 bytes"]);
     let (old, new) = (json!({"immutable": true, "data": {"a": "1"}}), json!({"immutable": true, "data": {"a": "2"}}));
     let why = "data: Forbidden: field is immutable when `immutable` is set";
     assert_eq!(changed("ConfigMap", old, new), [why]);

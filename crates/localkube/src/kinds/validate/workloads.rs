@@ -97,7 +97,9 @@ pub(super) fn job(object: &Object, old: Option<&Object>) -> Vec<Cause> {
     }
     if let Some(old) = old {
         let started = !old.text("/status/startTime").is_empty() || spec.get("suspend") != Some(&Value::Bool(true));
-        for key in ["selector", "completionMode"].into_iter().chain(started.then_some("template")) {
+        let counted = text(spec, "completionMode") != "Indexed";
+        let fixed = [(true, "selector"), (true, "completionMode"), (started, "template"), (counted, "completions")];
+        for (_, key) in fixed.iter().filter(|(is_fixed, _)| *is_fixed) {
             let pointer = format!("/spec/{key}");
             if old.at(&pointer) != object.at(&pointer) {
                 let value = object.at(&pointer).cloned().unwrap_or_default();
