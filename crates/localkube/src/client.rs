@@ -1,9 +1,9 @@
 //! The in-process, typed client that controllers, the node agent and the service proxy use.
 //!
-//! Reads come straight from the store, so no caller keeps a cache of its own: [`Client::changes`] says that something
-//! changed, and the reconciler lists what it needs.
+//! Reads come straight from the store, so no caller keeps a cache of its own: [`Store::follow`](crate::store::Store::follow)
+//! says that something changed, and the reconciler lists what it needs.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::sync::Arc;
 
 use k8s_openapi::{
     Metadata, Resource as ApiResource,
@@ -11,14 +11,12 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
     serde::{Serialize, de::DeserializeOwned},
 };
-use tokio::sync::mpsc;
 
 use crate::{
     api::{Api, Caller, Part, WriteOptions, verbs::DeleteOptions},
     kinds::Kind,
     object::Object,
     status::Status,
-    store::Change,
 };
 
 /// A typed kind: what `k8s_openapi` derives for every top-level type.
@@ -45,28 +43,6 @@ pub struct Key {
     pub namespace: String,
     /// `metadata.name`.
     pub name: String,
-}
-
-/// A change of an object of type `T`.
-#[derive(Clone, Debug)]
-pub struct Changed<T> {
-    /// What happened.
-    pub change: Change,
-    /// After the change (for a deletion: the last state).
-    pub object: T,
-}
-
-/// A stream of changes, beginning with one `Added` for each object that exists.
-pub struct Changes<T> {
-    receiver: mpsc::Receiver<Changed<T>>,
-    typed: PhantomData<T>,
-}
-
-impl<T> Changes<T> {
-    /// The next change; None when the cluster goes down. Cancel-safe.
-    pub async fn next(&mut self) -> Option<Changed<T>> {
-        self.receiver.recv().await
-    }
 }
 
 impl Client {
@@ -162,39 +138,6 @@ impl Client {
             Err(e) if !e.is_not_found() => Err(e),
             _ => Ok(()),
         }
-    }
-
-    /// The objects that exist, then every change, for as long as the receiver lives. A reader that falls behind the
-    /// log is given the present state again as `Modified`/`Added`; deletions in the gap are not told one by one,
-    /// so reconcilers must list.
-    pub fn changes<T: Typed>(&self) -> Result<Changes<T>, Status> {
-        let resource = self.kind::<T>()?.resource();
-        let store = self.api.store().clone();
-        let (sender, receiver) = mpsc::channel(256);
-        tokio::spawn(async move {
-            loop {
-                let (present, revision) = store.list(&resource, None);
-                for stored in present {
-                    let Ok(object) = stored.object.to_typed() else { continue };
-                    if sender.send(Changed { change: Change::Added, object }).await.is_err() {
-                        return;
-                    }
-                }
-                let Ok(mut watch) = store.watch(&resource, revision) else { continue };
-                loop {
-                    let event = tokio::select! {
-                        event = watch.next() => event,
-                        () = sender.closed() => return,
-                    };
-                    let Ok(event) = event else { break };
-                    let Ok(object) = event.object.object.to_typed() else { continue };
-                    if sender.send(Changed { change: event.change, object }).await.is_err() {
-                        return;
-                    }
-                }
-            }
-        });
-        Ok(Changes { receiver, typed: PhantomData })
     }
 
     /// Tells people what happened to an object: a core/v1 Event. Equal events are counted up, not repeated.

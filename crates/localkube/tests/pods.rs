@@ -22,7 +22,7 @@ use localkube::{
         access::{ExecRequest, LogRequest, NodeAccess, Target},
         agents::Agents,
         images::Catalogue,
-        kubelet::{self, KubeletConfig},
+        kubelet::{self, machine},
     },
 };
 use serde_json::{Value, json};
@@ -49,19 +49,22 @@ impl Bench {
         let agents = Agents::new(client.clone());
         let folder = TempDir::new().unwrap();
         let key = Arc::new(TokenKey::generate().unwrap());
-        let config = KubeletConfig {
-            node: "node-1".into(),
+        let network = Network::create(&["node-1".to_owned()]).await.unwrap();
+        let node = kubelet::Node {
+            name: "node-1".into(),
             index: 0,
             client: client.clone(),
-            network: Network::create(&["node-1".to_owned()]).await.unwrap(),
+            net: network.node("node-1").unwrap(),
+            network,
             catalogue: Catalogue::load(None, Path::new(PROGRAM).parent().unwrap()).unwrap(),
             authenticator: Authenticator::new(client.api().store().clone(), key),
             folder: folder.path().join("node-1"),
             program: PathBuf::from(PROGRAM),
+            allocatable: machine::resources(),
         };
         let agent = tokio::spawn({
             let agents = agents.clone();
-            async move { kubelet::run(config, agents).await.unwrap() }
+            async move { kubelet::run(node, agents).await.unwrap() }
         });
         Some(Self { client, agents, agent, folder })
     }

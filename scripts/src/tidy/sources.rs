@@ -16,7 +16,7 @@ const PAGE: usize = 3;
 const LONG: &[(&str, &str)] = &[];
 
 /// Folders whose Rust, tests aside, has a limit of lines.
-const BUDGETS: &[(&str, usize)] = &[("crates/localkube/src/", 28_000)];
+const BUDGETS: &[(&str, usize)] = &[("crates/localkube/src/", 27_600)];
 
 /// What must not stand in a file: (needle, which files, what, way out). The needles are cut in two so that this table
 /// does not find itself.

@@ -26,9 +26,6 @@ const CONFIG_KEY_RULE: &str = "a valid config key must consist of alphanumeric c
     'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 const ENV_NAME_RULE: &str = "a valid environment variable name must consist only of printable ASCII characters other \
     than '='";
-const WILDCARD_RULE: &str = "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, \
-    which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. \
-    '*.example.com', regex used for validation is '\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 
 fn is_lower(c: char) -> bool {
     c.is_ascii_lowercase() || c.is_ascii_digit()
@@ -60,12 +57,6 @@ pub fn label(text: &str) -> Faults {
 /// An RFC 1123 subdomain: the usual object name.
 pub fn subdomain(text: &str) -> Faults {
     check(text, SUBDOMAIN, text.split('.').all(is_dns), SUBDOMAIN_RULE)
-}
-
-/// A subdomain, or one under `*.`.
-pub fn wildcard_subdomain(text: &str) -> Faults {
-    let good = text.strip_prefix("*.").is_some_and(|rest| rest.split('.').all(is_dns));
-    check(text, SUBDOMAIN, good, WILDCARD_RULE)
 }
 
 /// A DNS-1035 label: a Service's name.

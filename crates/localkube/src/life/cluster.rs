@@ -40,7 +40,7 @@ use crate::{
     node::{
         agents::Agents,
         images::Catalogue,
-        kubelet::{self, KubeletConfig},
+        kubelet::{self, machine},
         netfiles,
         runtime::Mount,
     },
@@ -172,21 +172,23 @@ fn start_nodes(
     let programs = program.parent().context("the program lies in no folder")?;
     let bundle = Mount { source: trust.to_path_buf(), target: TRUST.into(), read_only: true };
     let catalogue = Catalogue::load(config.images.as_deref(), programs)?.with_mount(bundle);
-    for (index, node) in config.nodes.iter().enumerate() {
-        let config = KubeletConfig {
-            node: node.clone(),
+    for (index, name) in config.nodes.iter().enumerate() {
+        let node = kubelet::Node {
+            name: name.clone(),
             index,
-            client: client.clone().on(node),
+            client: client.clone().on(name),
             network: network.clone(),
+            net: network.node(name).with_context(|| format!("node {name} is not in the network"))?,
             catalogue: catalogue.clone(),
             authenticator: authenticator.clone(),
-            folder: config.folder.join(node),
+            folder: config.folder.join(name),
             program: program.clone(),
+            allocatable: machine::resources(),
         };
-        let (node, agents) = (node.clone(), agents.clone());
+        let (name, agents) = (name.clone(), agents.clone());
         tokio::spawn(async move {
-            let ended = kubelet::run(config, agents).await;
-            tracing::error!(node, ?ended, "the node agent ended");
+            let ended = kubelet::run(node, agents).await;
+            tracing::error!(name, ?ended, "the node agent ended");
             std::process::exit(1);
         });
     }

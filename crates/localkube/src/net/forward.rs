@@ -63,23 +63,19 @@ impl Drop for Listener {
 
 /// Gives load balancer addresses and keeps the listeners, until the cluster ends or the task is aborted.
 pub fn start(client: Client, network: Network) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        if let Err(error) = keep(client, network).await {
-            tracing::error!(%error, "the ways in from the host are no longer kept");
-        }
-    })
+    tokio::spawn(keep(client, network))
 }
 
-async fn keep(client: Client, network: Network) -> Result<(), Status> {
-    let mut changes = Changes::new(&client)?;
+async fn keep(client: Client, network: Network) {
+    let mut changes = Changes::new(&client);
     let (mut listeners, mut routes) = (HashMap::new(), Routes::default());
-    while changes.next().await.is_some() {
+    loop {
+        changes.next().await;
         while let Err(error) = update(&client, &network, &mut listeners, &mut routes).await {
             tracing::warn!(%error, "ways in from the host not updated; trying again");
             sleep(RETRY).await;
         }
     }
-    Ok(())
 }
 
 async fn update(

@@ -63,8 +63,9 @@ pub async fn start(client: Client, network: &Network) -> io::Result<JoinHandle<(
 }
 
 async fn keep(client: Client, mut nodes: Vec<NodeProxy>) -> Result<(), Status> {
-    let mut changes = Changes::new(&client)?;
-    while changes.next().await.is_some() {
+    let mut changes = Changes::new(&client);
+    loop {
+        changes.next().await;
         loop {
             let ports = service_ports(&client.list::<Service>(None)?, &client.list::<EndpointSlice>(None)?);
             let (back, done) = sync(nodes, ports).await?;
@@ -74,7 +75,6 @@ async fn keep(client: Client, mut nodes: Vec<NodeProxy>) -> Result<(), Status> {
             sleep(RETRY).await;
         }
     }
-    Ok(())
 }
 
 /// Writes the rules of every node, from a thread that may wait for programs.

@@ -26,8 +26,6 @@ pub const POD_RANGE: &str = "10.244.0.0/16";
 pub const SERVICE_RANGE: &str = "10.96.0.0/16";
 /// The range of load balancer addresses.
 pub const LB_RANGE: &str = "172.18.255.0/24";
-/// The outside's own range.
-pub const OUTSIDE_RANGE: &str = "203.0.113.0/24";
 /// The address from which the outside calls in, and so the one that people on the host appear as.
 pub const OUTSIDE_ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 /// The address of the outside's DNS server.

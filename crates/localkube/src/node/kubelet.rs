@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, fs, io, path::PathBuf, sync::Arc, time::Duration};
 
-use k8s_openapi::{
-    api::core::v1::{ConfigMap, Pod, Secret},
-    apimachinery::pkg::api::resource::Quantity,
-};
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::api::resource::Quantity};
 use tokio::{task::JoinSet, time::interval};
 
 use super::{
@@ -16,10 +13,9 @@ use super::{
 use crate::{
     api::auth::Authenticator,
     client::Client,
-    net::outside::RESOLV_CONF,
     net::topology::{Network, PodNet},
     status::Status,
-    store::Change,
+    store::{Change, Event, Resource},
 };
 
 pub mod machine;
@@ -28,33 +24,14 @@ mod register;
 /// How often pods are compared with the API, for deletions that a slow reader was not told of.
 const AUDIT: Duration = Duration::from_secs(30);
 
-/// What an agent is made from.
-#[derive(Clone)]
-pub struct KubeletConfig {
-    /// The node's name.
-    pub node: String,
-    /// Its number, from 0.
-    pub index: usize,
-    /// The API, as the kubelet.
-    pub client: Client,
-    /// The cluster's network.
-    pub network: Network,
-    /// The images.
-    pub catalogue: Catalogue,
-    /// Makes tokens for pods.
-    pub authenticator: Authenticator,
-    /// A folder of its own, for volumes and logs.
-    pub folder: PathBuf,
-    /// localkube's program, which is also every container's first: `/proc/self/exe`.
-    pub program: PathBuf,
-}
-
-/// What a node's pods share.
+/// What an agent is made from, and what the node's pods share.
 #[derive(Clone)]
 pub struct Node {
     /// Its name.
     pub name: String,
-    /// The API.
+    /// Its number, from 0.
+    pub index: usize,
+    /// The API, as the kubelet.
     pub client: Client,
     /// The cluster's network.
     pub network: Network,
@@ -64,14 +41,12 @@ pub struct Node {
     pub catalogue: Catalogue,
     /// Makes tokens for pods.
     pub authenticator: Authenticator,
-    /// Where it keeps its pods.
+    /// A folder of its own, for volumes and logs.
     pub folder: PathBuf,
-    /// See [`KubeletConfig::program`].
+    /// localkube's program, which is also every container's first: `/proc/self/exe`.
     pub program: PathBuf,
     /// What it has to give.
     pub allocatable: BTreeMap<String, Quantity>,
-    /// The node's resolv.conf.
-    pub resolv_conf: &'static str,
 }
 
 impl Node {
@@ -110,28 +85,14 @@ impl Node {
 }
 
 /// Runs the agent of one node, as long as the cluster lives. Pods become visible to `agents`.
-pub async fn run(config: KubeletConfig, agents: Agents) -> Result<(), Status> {
-    let net = config.network.node(&config.node);
-    let net = net.ok_or_else(|| Status::internal(format!("node {} is not in the network", config.node)))?;
-    let machine = machine::Machine::read();
-    let node = Arc::new(Node {
-        name: config.node,
-        client: config.client,
-        network: config.network,
-        net,
-        catalogue: config.catalogue,
-        authenticator: config.authenticator,
-        folder: config.folder,
-        program: config.program,
-        allocatable: machine.resources(),
-        resolv_conf: RESOLV_CONF,
-    });
+pub async fn run(node: Node, agents: Agents) -> Result<(), Status> {
+    let node = Arc::new(node);
     // Nothing of an earlier life is of use: the API has forgotten it too.
     match fs::remove_dir_all(node.folder.join("pods")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => tracing::warn!(%error, "old pods not removed"),
         _ => {}
     }
-    register::register(&node, config.index, &machine).await?;
+    register::register(&node).await?;
     let watching = node.client.clone();
     tokio::select! {
         never = register::keep_alive(&node) => never,
@@ -141,23 +102,23 @@ pub async fn run(config: KubeletConfig, agents: Agents) -> Result<(), Status> {
 }
 
 async fn follow_pods(node: &Arc<Node>, agents: &Agents) -> Result<(), Status> {
-    let mut changes = node.client.changes::<Pod>()?;
+    let mut changes = node.client.api().store().follow(vec![Resource::new("", "pods")]);
     let mut tasks = JoinSet::new();
     let mut audit = interval(AUDIT);
     loop {
         tokio::select! {
-            change = changes.next() => {
-                let Some(change) = change else { return Ok(()) };
-                let pod = Arc::new(change.object);
-                if pod.spec.as_ref().and_then(|s| s.node_name.as_deref()) != Some(&node.name) {
+            news = changes.next() => for (_, Event { change, object: stored, .. }) in news {
+                let object = &stored.object;
+                if object.text("/spec/nodeName") != node.name {
                     continue;
                 }
-                let uid = pod.metadata.uid.clone().unwrap_or_default();
+                let Ok(pod) = object.to_typed().map(Arc::<Pod>::new) else { continue };
+                let uid = object.uid().to_owned();
                 match agents.get(&uid) {
                     Some(handle) => {
-                        handle.wish.send_replace(Wish { pod, gone: change.change == Change::Deleted });
+                        handle.wish.send_replace(Wish { pod, gone: change == Change::Deleted });
                     }
-                    None if change.change == Change::Deleted => {}
+                    None if change == Change::Deleted => {}
                     // Nothing of it runs (any more); only finalizers can still hold the object.
                     None if pod.metadata.deletion_timestamp.is_some() => pod::delete_object(node, &pod).await,
                     None => {
@@ -169,7 +130,7 @@ async fn follow_pods(node: &Arc<Node>, agents: &Agents) -> Result<(), Status> {
                         });
                     }
                 }
-            }
+            },
             Some(ended) = tasks.join_next() => match ended {
                 Ok(uid) => agents.remove(&uid),
                 Err(error) => tracing::error!(%error, "a pod's task has failed"),
@@ -181,13 +142,11 @@ async fn follow_pods(node: &Arc<Node>, agents: &Agents) -> Result<(), Status> {
 
 /// Tells pods when a ConfigMap or Secret of their namespace has changed.
 async fn follow_sources(client: Client, node: &str, agents: &Agents) -> Result<(), Status> {
-    let (mut maps, mut secrets) = (client.changes::<ConfigMap>()?, client.changes::<Secret>()?);
+    let resources = ["configmaps", "secrets"].map(|plural| Resource::new("", plural));
+    let mut changes = client.api().store().follow(resources.into());
     loop {
-        let namespace = tokio::select! {
-            change = maps.next() => change.map(|c| c.object.metadata.namespace),
-            change = secrets.next() => change.map(|c| c.object.metadata.namespace),
-        };
-        let Some(namespace) = namespace else { return Ok(()) };
-        agents.refresh(node, namespace.as_deref().unwrap_or_default());
+        for (_, event) in changes.next().await {
+            agents.refresh(node, event.object.object.namespace());
+        }
     }
 }

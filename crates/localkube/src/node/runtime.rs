@@ -30,7 +30,10 @@ use self::{
     order::{Order, Process, Root},
     output::Output,
 };
-use super::access::{ExecRequest, Exit, LogRequest, LogStream, Session};
+use super::{
+    access::{ExecRequest, Exit, LogRequest, LogStream, Session},
+    security::Rights,
+};
 use crate::{net::netns::NetNs, status::Status};
 
 mod capability;
@@ -57,20 +60,8 @@ pub struct ContainerSpec {
     pub env: Vec<(String, String)>,
     /// Working directory, made if missing; "/" by default.
     pub cwd: PathBuf,
-    /// User.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Supplementary groups (fsGroup among them).
-    pub groups: Vec<u32>,
-    /// The capabilities kept (`NET_ADMIN`, ..., or `ALL`); as root they are effective, else only bounding.
-    pub capabilities: Vec<String>,
-    /// `allowPrivilegeEscalation: false`.
-    pub no_new_privileges: bool,
-    /// `privileged: true`.
-    pub privileged: bool,
-    /// `readOnlyRootFilesystem`.
-    pub read_only_root: bool,
+    /// As whom it runs, and what it may.
+    pub rights: Rights,
     /// What to bind into the container; targets are made as needed.
     pub mounts: Vec<Mount>,
     /// Give the main process a terminal.
@@ -226,21 +217,22 @@ pub fn ended_logs(path: &Path, request: &LogRequest) -> Result<LogStream, Status
 
 impl ContainerSpec {
     fn process(&self) -> io::Result<Process> {
-        let capabilities = if self.privileged {
+        let rights = &self.rights;
+        let capabilities = if rights.privileged {
             u64::MAX
         } else {
-            capability::mask(&self.capabilities)
+            capability::mask(&rights.capabilities)
                 .map_err(|name| io::Error::other(format!("securityContext.capabilities: unknown name {name:?}")))?
         };
         Ok(Process {
             command: self.command.clone(),
             env: self.env.clone(),
             cwd: self.cwd.clone(),
-            uid: self.uid,
-            gid: self.gid,
-            groups: self.groups.clone(),
+            uid: rights.uid,
+            gid: rights.gid,
+            groups: rights.groups.clone(),
             capabilities,
-            no_new_privileges: self.no_new_privileges,
+            no_new_privileges: rights.no_new_privileges,
             tty: self.tty,
         })
     }
@@ -249,8 +241,8 @@ impl ContainerSpec {
         Root {
             scratch: scratch.to_owned(),
             hostname: self.hostname.clone(),
-            read_only: self.read_only_root,
-            privileged: self.privileged,
+            read_only: self.rights.read_only_root,
+            privileged: self.rights.privileged,
             cwd: self.cwd.clone(),
             mounts: self.mounts.clone(),
         }

@@ -68,7 +68,7 @@ const ALL_CAPABILITIES: [&str; 41] = [
 ];
 
 /// A container's final identity and rights.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rights {
     /// User.
     pub uid: u32,
@@ -76,7 +76,7 @@ pub struct Rights {
     pub gid: u32,
     /// Supplementary groups, fsGroup among them.
     pub groups: Vec<u32>,
-    /// Capabilities kept, without `CAP_`.
+    /// Capabilities kept, without `CAP_` (`NET_ADMIN`, ..., or `ALL`); as root they are effective, else only bounding.
     pub capabilities: Vec<String>,
     /// `allowPrivilegeEscalation: false`.
     pub no_new_privileges: bool,

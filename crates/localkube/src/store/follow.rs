@@ -39,6 +39,11 @@ impl Follow {
         }
     }
 
+    /// Passes over what has changed since.
+    pub fn skip(&mut self) {
+        self.seen = Some(self.store.revision());
+    }
+
     fn read(&mut self) -> Vec<(Resource, Event)> {
         let inner = self.store.read();
         let shelves = || selected(&inner.shelves, &self.resources);

@@ -14,6 +14,7 @@ use localkube::{
     node::{
         access::{ExecRequest, Exit, LogRequest, Session},
         runtime::{Container, ContainerSpec},
+        security::Rights,
     },
 };
 use tempfile::TempDir;
@@ -53,13 +54,10 @@ impl Bench {
             command: command.iter().map(|part| (*part).to_owned()).collect(),
             env: vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())],
             cwd: PathBuf::from("/"),
-            uid: 0,
-            gid: 0,
-            groups: Vec::new(),
-            capabilities: default.iter().chain(&more).map(|name| (*name).to_owned()).collect(),
-            no_new_privileges: false,
-            privileged: false,
-            read_only_root: false,
+            rights: Rights {
+                capabilities: default.iter().chain(&more).map(|name| (*name).to_owned()).collect(),
+                ..Rights::default()
+            },
             mounts: Vec::new(),
             tty: false,
             stdin: false,

@@ -9,6 +9,7 @@ use std::{
 use localkube::node::{
     access::{ExecRequest, Exit, LogRequest},
     runtime::{ContainerSpec, Mount},
+    security::Rights,
 };
 use nix::sys::signal::Signal;
 use tokio::{io::AsyncWriteExt, time};
@@ -67,15 +68,22 @@ async fn user_groups_and_capabilities_are_as_asked() {
     assert!(root.contains(&format!("CapPrm: {caps} CapEff: {caps} CapBnd: {caps}")), "{root}");
     assert!(root.contains("CapInh: 0000000000000000") && root.contains("CapAmb: 0000000000000000"), "{root}");
     assert!(root.contains("NoNewPrivs: 0"), "{root}");
-    let user =
-        ContainerSpec { uid: 1337, gid: 1338, groups: vec![1338, 2000], no_new_privileges: true, ..bench.sh(script) };
+    let with = |change: &dyn Fn(&mut Rights)| {
+        let mut spec = bench.sh(script);
+        change(&mut spec.rights);
+        spec
+    };
+    let user = with(&|rights| {
+        (rights.uid, rights.gid, rights.groups) = (1337, 1338, vec![1338, 2000]);
+        rights.no_new_privileges = true;
+    });
     let user = run(&user).await.1;
     assert!(user.starts_with("1337\n1338\n1338 2000\n"), "{user}");
     let expected = format!("CapPrm: 0000000000000000 CapEff: 0000000000000000 CapBnd: {caps}");
     assert!(user.contains(&expected) && user.contains("NoNewPrivs: 1"), "{user}");
-    let one = run(&ContainerSpec { capabilities: vec!["NET_ADMIN".to_owned()], ..bench.sh(script) }).await.1;
+    let one = run(&with(&|rights| rights.capabilities = vec!["NET_ADMIN".to_owned()])).await.1;
     assert!(one.contains("CapEff: 0000000000001000"), "{one}");
-    let unknown = ContainerSpec { capabilities: vec!["FLY".to_owned()], ..bench.sh(script) };
+    let unknown = with(&|rights| rights.capabilities = vec!["FLY".to_owned()]);
     assert_eq!(refusal(&unknown).await, "securityContext.capabilities: unknown name \"FLY\"");
 }
 
@@ -101,7 +109,7 @@ async fn the_root_can_be_read_only_and_mounts_still_work() {
     ];
     let writable = run(&spec).await.1;
     assert!(writable.starts_with("wrote /a\nwrote /tmp/a\nwrote /run/a\nwrote /etc/a\noneonexone"), "{writable}");
-    spec.read_only_root = true;
+    spec.rights.read_only_root = true;
     let sealed = run(&spec).await.1;
     let file = fs::read_to_string(bench.folder.path().join("0.log")).unwrap();
     assert!(sealed.ends_with("oneonexoneok\n") && sealed.matches("wrote").count() == 4, "{file}");
@@ -142,8 +150,7 @@ async fn a_program_that_cannot_run_is_named() {
 async fn exec_runs_beside_the_main_process() {
     let Some(bench) = Bench::new() else { return };
     let spec = ContainerSpec {
-        uid: 1000,
-        gid: 1000,
+        rights: Rights { uid: 1000, gid: 1000, ..bench.sh("").rights },
         env: vec![("PATH".to_owned(), "/bin".to_owned()), ("COLOR".to_owned(), "red".to_owned())],
         cwd: "/tmp".into(),
         ..bench.sh("echo here > /tmp/mark; exec sleep 1000")

@@ -12,7 +12,7 @@ use k8s_openapi::{
 };
 use tokio::time::interval;
 
-use super::{Node, machine::Machine};
+use super::{Node, machine};
 use crate::{api::Part, net::topology::pod_range, node::status::now, status::Status};
 
 const LEASES: &str = "kube-node-lease";
@@ -22,15 +22,15 @@ const LEASE_SECONDS: i32 = 40;
 const QUIET: u32 = 30;
 
 /// Creates the Node, or takes over the one that is there.
-pub(super) async fn register(node: &Node, index: usize, machine: &Machine) -> Result<(), Status> {
-    let object = describe(node, index);
+pub(super) async fn register(node: &Node) -> Result<(), Status> {
+    let object = describe(node);
     let created = node.client.create(&object).await;
     if let Err(error) = created
         && !error.is_already_exists()
     {
         return Err(error);
     }
-    let status = status(node, machine);
+    let status = status(node);
     let report = |found: &mut NodeObject| {
         found.status = Some(status.clone());
         true
@@ -94,9 +94,9 @@ async fn renew(node: &Node) -> Result<(), Status> {
     node.client.create(&lease).await.map(|_| ())
 }
 
-fn describe(node: &Node, index: usize) -> NodeObject {
-    let role = if index == 0 { "node-role.kubernetes.io/control-plane" } else { "node-role.kubernetes.io/worker" };
-    let arch = Machine::architecture();
+fn describe(node: &Node) -> NodeObject {
+    let role = if node.index == 0 { "node-role.kubernetes.io/control-plane" } else { "node-role.kubernetes.io/worker" };
+    let arch = machine::architecture();
     let labels = [
         ("beta.kubernetes.io/arch", arch),
         ("beta.kubernetes.io/os", "linux"),
@@ -105,7 +105,7 @@ fn describe(node: &Node, index: usize) -> NodeObject {
         ("kubernetes.io/os", "linux"),
         (role, ""),
     ];
-    let range = pod_range(index);
+    let range = pod_range(node.index);
     NodeObject {
         metadata: ObjectMeta {
             name: Some(node.name.clone()),
@@ -122,7 +122,7 @@ fn describe(node: &Node, index: usize) -> NodeObject {
     }
 }
 
-fn status(node: &Node, machine: &Machine) -> NodeStatus {
+fn status(node: &Node) -> NodeStatus {
     const CONDITIONS: [(&str, &str, &str, &str); 4] = [
         ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
         ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
@@ -143,7 +143,7 @@ fn status(node: &Node, machine: &Machine) -> NodeStatus {
         allocatable: Some(node.allocatable.clone()),
         capacity: Some(node.allocatable.clone()),
         conditions: Some(conditions.to_vec()),
-        node_info: Some(machine.info()),
+        node_info: Some(machine::info()),
         ..NodeStatus::default()
     }
 }

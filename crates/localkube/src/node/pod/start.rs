@@ -16,6 +16,7 @@ use k8s_openapi::{
 use super::{Instance, Note, RETRY, Task, all, plan, slot::Slot};
 use crate::{
     api::verbs::random_uid,
+    net::outside::RESOLV_CONF,
     node::{
         backoff::go_seconds,
         env::{Env, container_env, expand},
@@ -204,13 +205,7 @@ impl Task {
             netns: net.netns,
             command,
             cwd: cwd.unwrap_or_else(|| program.workdir.clone()),
-            uid: rights.uid,
-            gid: rights.gid,
-            groups: rights.groups,
-            capabilities: rights.capabilities,
-            no_new_privileges: rights.no_new_privileges,
-            privileged: rights.privileged,
-            read_only_root: rights.read_only_root,
+            rights,
             mounts,
             tty: spec.tty == Some(true),
             stdin: spec.stdin == Some(true),
@@ -235,7 +230,7 @@ impl Task {
         let folder = self.make_folder("etc")?;
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
         let ip = self.facts().pod_ip;
-        let resolv = pod.spec.as_ref().map(|s| netfiles::resolv_conf(s, namespace, self.node.resolv_conf));
+        let resolv = pod.spec.as_ref().map(|s| netfiles::resolv_conf(s, namespace, RESOLV_CONF));
         let files = [
             ("hosts", netfiles::hosts(pod, &ip, hostname)),
             ("resolv.conf", resolv.unwrap_or_default()),
