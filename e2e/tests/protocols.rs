@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use e2e::{
     Cluster, Space, eventually,
-    mesh::{Caller, PATIENCE, exec},
+    mesh::{Caller, DataPlane, PATIENCE, exec, series},
 };
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::PostParams;
@@ -24,6 +24,14 @@ const EXCHANGES: [&str; 10] = [
     "server-first",
 ];
 
+/// Exchanges by gRPC that have a known number of messages: from the client, and from the server.
+const MESSAGES: [(&str, f64, f64); 3] = [
+    // The second call fails without a message.
+    ("unary", 2.0, 1.0),
+    ("server-stream", 1.0, 1000.0),
+    ("bidi", 100.0, 100.0),
+];
+
 /// The length of a large body: a gibibyte.
 const LARGE: u64 = 1 << 30;
 /// How much a proxy's memory may grow while it passes.
@@ -37,6 +45,31 @@ async fn every_protocol_passes_unharmed() -> Result<()> {
             let caller = pair(&space).await?;
             for exchange in EXCHANGES {
                 caller.exec("caller", &["lateen-echo", "ask", exchange, "echo"]).await?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn every_message_of_grpc_is_counted_by_both_proxies() -> Result<()> {
+    const TEST: &str = "every_message_of_grpc_is_counted_by_both_proxies";
+    let Some((cluster, data_plane)) = Cluster::with_mesh(TEST).await? else { return Ok(()) };
+    if data_plane != DataPlane::Lateen {
+        eprintln!("{TEST} was not run: Istio's metrics are our proxy's; stock Envoy has none");
+        return Ok(());
+    }
+    cluster
+        .in_namespace(|space| async move {
+            let caller = pair(&space).await?;
+            for (exchange, sent, answered) in MESSAGES {
+                let before = [messages(&space, "client").await?, messages(&space, "echo").await?];
+                caller.exec("caller", &["/app/lateen-echo", "ask", exchange, "echo"]).await?;
+                let after = [messages(&space, "client").await?, messages(&space, "echo").await?];
+                for ((reporter, before), after) in ["source", "destination"].into_iter().zip(before).zip(after) {
+                    let counted = (after.0 - before.0, after.1 - before.1);
+                    ensure!(counted == (sent, answered), "{reporter} counts {counted:?} messages of {exchange}");
+                }
             }
             Ok(())
         })
@@ -94,6 +127,15 @@ async fn pair(space: &Space) -> Result<Caller> {
     })
     .await?;
     Ok(caller)
+}
+
+/// How many messages the proxy of a pod has counted between the two: from the client, and from the server.
+async fn messages(space: &Space, pod: &str) -> Result<(f64, f64)> {
+    let text = space.cluster.proxy(&space.name, pod).metrics().await?;
+    let service = format!("destination_service=\"echo.{}.svc.cluster.local\"", space.name);
+    let parties = ["source_workload=\"client\"", "destination_workload=\"echo\"", &service];
+    let count = |of: &str| series(&text, &format!("istio_{of}_messages_total"), &parties);
+    Ok((count("request"), count("response")))
 }
 
 /// The most memory that the processes of a pod's proxy have had, in kB.

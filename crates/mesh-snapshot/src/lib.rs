@@ -69,7 +69,7 @@ pub use self::{
     route::{
         Abort, Action, Affinity, Changes, Cors, CorsVerdict, DirectResponse, Fault, Forward, HashInput, HashPolicy,
         Head, Mirror, Preflight, Provenance, Redirect, RetryPolicy, RewrittenHost, Route, RouteTable, Routed, Search,
-        Target, TryOutcome, VirtualHost,
+        Target, TryOutcome, VirtualHost, is_grpc,
     },
     snapshot::{Resolved, Snapshot, Store, Wanted},
     sniff::{SNIFF_LIMIT, Sniffed, sniff},

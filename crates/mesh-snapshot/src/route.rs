@@ -27,7 +27,7 @@ pub use self::{
     cors::{Cors, CorsVerdict, Preflight},
     fault::{Abort, Fault},
     hash::{Affinity, HashInput, HashPolicy},
-    head::Head,
+    head::{Head, is_grpc},
     redirect::{DirectResponse, Redirect},
     retry::{RetryPolicy, TryOutcome},
 };

@@ -1,7 +1,7 @@
 //! Bodies, as both ends of the proxy see them.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, RefCell, RefMut},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -14,7 +14,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::Notify;
 
-use super::http::ResponseBody;
+use super::{http::ResponseBody, telemetry::Messages};
 
 /// Why a body ends before its time.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,8 @@ pub(crate) struct Progress {
     ended: Cell<Option<Instant>>,
     broken: Cell<bool>,
     end: Notify,
+    /// Of a call by gRPC.
+    messages: RefCell<Option<Box<Messages>>>,
 }
 
 impl Progress {
@@ -123,11 +125,24 @@ impl Progress {
         }
     }
 
+    /// From now on messages of gRPC are counted, too.
+    pub(crate) fn count_messages(&self) {
+        self.messages.replace(Some(Box::default()));
+    }
+
+    /// The messages of gRPC, if they are counted.
+    pub(crate) fn messages(&self) -> Option<RefMut<'_, Messages>> {
+        RefMut::filter_map(self.messages.borrow_mut(), |messages| messages.as_deref_mut()).ok()
+    }
+
     fn note(&self, frame: Option<&Result<Frame<Bytes>, hyper::Error>>) {
         match frame {
             Some(Ok(frame)) => {
-                let more = frame.data_ref().map_or(0, Bytes::len) as u64;
-                self.bytes.set(self.bytes.get() + more);
+                let Some(data) = frame.data_ref() else { return };
+                self.add(data.len() as u64);
+                if let Some(mut messages) = self.messages() {
+                    messages.request(data);
+                }
             }
             Some(Err(_)) => self.broken.set(true),
             None => {

@@ -10,8 +10,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
-use mesh_snapshot::{AccessLog, ClusterConfig, Deciders, HttpManager, Provenance, Reason, Refusal};
+use mesh_snapshot::{AccessLog, ClusterConfig, Deciders, HttpManager, Provenance, Reason, Refusal, is_grpc};
 
 pub(crate) use self::facts::RequestFacts;
 use self::facts::{ConnectionFacts, FinishedFacts};
@@ -20,7 +21,7 @@ use super::{
     body::Progress,
     flags::Flags,
     stats::HttpStats,
-    telemetry::{Measured, Reporter, Workload},
+    telemetry::{Measured, Parties, Reporter, Workload},
     worker::Worker,
 };
 
@@ -161,9 +162,25 @@ impl Record {
         self.code = status.as_u16();
         self.answered = Some(Instant::now());
         self.read_grpc_status(headers);
+        self.report_messages(is_grpc(headers));
         if let Some(kept) = &mut self.kept {
             kept.response = headers.clone();
         }
+    }
+
+    /// A piece of the answer's body goes to the client.
+    pub(crate) fn sends(&mut self, data: &Bytes) {
+        self.sent += data.len() as u64;
+        if let Some(mut messages) = self.progress.messages() {
+            messages.response(data);
+        }
+    }
+
+    /// The peer is as well known as it will ever be.
+    fn report_messages(&self, answered: bool) {
+        let Some(mut messages) = self.progress.messages() else { return };
+        let (reporter, peer, cluster) = (self.reporter, self.peer.as_ref(), self.cluster.as_ref());
+        messages.report(answered, || self.worker.recorder.messages(&Parties { reporter, peer, cluster }));
     }
 
     /// The answer's trailers came.
@@ -208,6 +225,7 @@ impl Record {
             return;
         }
         self.stats.downstream_rq_active.add(-1);
+        self.report_messages(false);
         if let Some(class) =
             (self.code / 100).checked_sub(1).and_then(|i| self.stats.downstream_rq_xx.get(usize::from(i)))
         {

@@ -10,6 +10,7 @@
 //! a request. What workloads say is bounded: so many of them, and so long a name.
 
 mod labels;
+mod messages;
 mod peer;
 mod recorder;
 mod series;
@@ -23,10 +24,10 @@ use std::{
 
 use mesh_snapshot::ClusterConfig;
 
-pub(crate) use self::recorder::Recorder;
+pub(crate) use self::{messages::Messages, recorder::Recorder};
 use self::{
     peer::{Introduction, Peers},
-    series::{HttpSeries, TcpCounts},
+    series::{HttpSeries, MessageCounts, TcpCounts},
 };
 use super::flags::Flags;
 
@@ -68,6 +69,14 @@ pub(crate) struct Measured<'a> {
     pub(crate) response_bytes: u64,
 }
 
+/// Between whom messages of gRPC pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parties<'a> {
+    pub(crate) reporter: Reporter,
+    pub(crate) peer: Option<&'a Arc<Workload>>,
+    pub(crate) cluster: Option<&'a Arc<ClusterConfig>>,
+}
+
 /// One TCP connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TcpMeasured<'a> {
@@ -84,6 +93,7 @@ pub(crate) struct Telemetry {
     introduction: Introduction,
     peers: Peers,
     requests: Registry<HttpSeries>,
+    messages: Registry<MessageCounts>,
     connections: Registry<TcpCounts>,
 }
 
@@ -96,6 +106,7 @@ impl Telemetry {
             introduction,
             peers: Peers::default(),
             requests: Registry::default(),
+            messages: Registry::default(),
             connections: Registry::default(),
         }
     }
@@ -103,6 +114,7 @@ impl Telemetry {
     /// Appends all series in the text format 0.0.4 of Prometheus.
     pub(crate) fn prometheus(&self, out: &mut String) {
         text::requests(&self.requests.all(), out);
+        text::messages(&self.messages.all(), out);
         text::connections(&self.connections.all(), out);
         text::proxy(self.peers.overflow(), out);
     }

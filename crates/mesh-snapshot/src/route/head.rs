@@ -27,9 +27,7 @@ impl<'a> Head<'a> {
 
     /// Whether it is a gRPC request, by its content type.
     pub fn is_grpc(&self) -> bool {
-        let content_type = self.headers.get(http::header::CONTENT_TYPE).map(http::HeaderValue::as_bytes);
-        let rest = content_type.and_then(|value| value.strip_prefix(b"application/grpc"));
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+") || rest.starts_with(b";"))
+        is_grpc(self.headers)
     }
 
     /// The value of a query parameter, not decoded.
@@ -44,6 +42,13 @@ impl<'a> Head<'a> {
         let mut pairs = cookies.flat_map(|v| v.split(';')).filter_map(|pair| pair.trim().split_once('='));
         pairs.find(|(key, _)| *key == name).map(|(_, value)| value.trim_matches('"'))
     }
+}
+
+/// Whether a message with these headers carries gRPC, by its content type; gRPC-Web is something else.
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(http::header::CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+    let rest = content_type.and_then(|value| value.strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+") || rest.starts_with(b";"))
 }
 
 /// A host without a port behind it; an address of version 6 keeps its brackets.

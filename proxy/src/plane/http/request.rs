@@ -62,6 +62,9 @@ pub(super) async fn answer(connection: &Rc<HttpConnection>, mut request: Request
 
     let head = prepared.head(&parts);
     record.grpc = head.is_grpc();
+    if record.grpc {
+        record.progress.count_messages();
+    }
     let table = snapshot.routes(manager);
     let Some(routed) = table.and_then(|table| table.route(&head, worker.random())) else {
         return no_route(table.map(AsRef::as_ref), &place.listener, &head).send(connection, record);

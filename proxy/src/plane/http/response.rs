@@ -202,7 +202,7 @@ impl HttpBody for ResponseBody {
                     silence.as_mut().reset(Instant::now() + *limit);
                 }
                 if let Some(open) = &mut self.open {
-                    open.record.sent += frame.data_ref().map_or(0, Bytes::len) as u64;
+                    frame.data_ref().into_iter().for_each(|data| open.record.sends(data));
                     frame.trailers_ref().into_iter().for_each(|trailers| open.record.trailers(trailers));
                 }
                 if self.incoming.is_end_stream() {

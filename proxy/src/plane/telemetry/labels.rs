@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use mesh_snapshot::ClusterConfig;
 
-use super::{Measured, Reporter, TcpMeasured, Workload};
+use super::{Measured, Parties, Reporter, TcpMeasured, Workload};
 use crate::plane::stats::escaped;
 
 /// What is not known.
@@ -33,6 +33,12 @@ pub(super) fn of_request(own: &Workload, measured: &Measured<'_>) -> String {
     labels.push("response_code", &code.to_string());
     labels.push("grpc_response_status", &grpc.flatten().map(|status| status.to_string()).unwrap_or_default());
     labels.end(reporter, &flags.to_string())
+}
+
+/// Of messages of gRPC. They are counted while their call goes on, so that nothing is said of its end.
+pub(super) fn of_messages(own: &Workload, parties: &Parties<'_>) -> String {
+    let Parties { reporter, peer, cluster } = *parties;
+    Labels::of_parties(own, reporter, peer.map(AsRef::as_ref), cluster.map(AsRef::as_ref)).0
 }
 
 /// Of a connection.

@@ -7,10 +7,10 @@ use mesh_snapshot::{ClusterConfig, Host};
 use rustc_hash::FxHashMap;
 
 use super::{
-    Measured, Registry, Reporter, TcpMeasured, Telemetry, Workload,
+    Measured, Parties, Registry, Reporter, TcpMeasured, Telemetry, Workload,
     labels::{self, grpc_status},
     peer::{self, ID, METADATA},
-    series::{HttpSeries, TcpCounts},
+    series::{HttpSeries, MessageCounts, TcpCounts},
 };
 use crate::plane::flags::Flags;
 
@@ -25,6 +25,7 @@ const MOST_HEADER_BYTES: usize = 512 << 10;
 pub(crate) struct Recorder {
     telemetry: Arc<Telemetry>,
     requests: Cache<Key, Kept<HttpSeries>>,
+    messages: Cache<Key, Kept<MessageCounts>>,
     connections: Cache<Key, Kept<TcpCounts>>,
     endpoints: Cache<Box<str>, Option<Arc<Workload>>>,
     headers: RefCell<Headers>,
@@ -36,6 +37,7 @@ impl Recorder {
         Self {
             telemetry,
             requests: Cache::default(),
+            messages: Cache::default(),
             connections: Cache::default(),
             endpoints: Cache::default(),
             headers: RefCell::default(),
@@ -84,6 +86,16 @@ impl Recorder {
         let labels = || labels::of_request(&self.telemetry.own, measured);
         let made = || (key, Kept::new(&self.telemetry.requests, labels(), peer, cluster));
         self.requests.with(&key, made, |kept| kept.series.count(measured));
+    }
+
+    /// Where messages of gRPC between these are counted.
+    pub(crate) fn messages(&self, parties: &Parties<'_>) -> Arc<MessageCounts> {
+        let Parties { reporter, peer, cluster } = *parties;
+        let (grpc, code, flags) = (None, 0, Flags::default());
+        let key = Key { reporter, peer: address(peer), cluster: address(cluster), grpc, code, flags };
+        let labels = || labels::of_messages(&self.telemetry.own, parties);
+        let made = || (key, Kept::new(&self.telemetry.messages, labels(), peer, cluster));
+        self.messages.with(&key, made, |kept| kept.series.clone())
     }
 
     /// Counts the begin of a TCP connection; the handle counts its bytes and its end.

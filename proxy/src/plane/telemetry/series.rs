@@ -84,6 +84,15 @@ fn micros(duration: Duration) -> u64 {
     duration.as_micros().try_into().unwrap_or(u64::MAX)
 }
 
+/// Messages of gRPC with the same labels.
+#[derive(Debug, Default)]
+pub(crate) struct MessageCounts {
+    /// From clients.
+    pub(super) request: Counter,
+    /// From servers.
+    pub(super) response: Counter,
+}
+
 /// Connections with the same labels.
 #[derive(Debug, Default)]
 pub(super) struct TcpCounts {

@@ -115,6 +115,27 @@ fn what_differs_is_another_series() {
 }
 
 #[test]
+fn messages_are_counted_by_their_parties() {
+    let telemetry = telemetry();
+    let recorder = Recorder::new(telemetry.clone());
+    let (reviews, ratings) = (Arc::new(workload("reviews-v1")), Arc::new(workload("ratings-v1")));
+    let call = |peer, messages: u64| {
+        let parties = Parties { reporter: Reporter::Source, peer: Some(peer), cluster: None };
+        let counts = recorder.messages(&parties);
+        counts.request.add(messages);
+        counts.response.add(2 * messages);
+    };
+    call(&reviews, 3);
+    call(&ratings, 10);
+    call(&reviews, 4);
+    let to_reviews = ["reporter=\"source\"", "destination_workload=\"reviews-v1\""];
+    assert_eq!(values(&telemetry, "istio_request_messages_total", &to_reviews), [7.0]);
+    assert_eq!(values(&telemetry, "istio_response_messages_total", &to_reviews), [14.0]);
+    assert_eq!(values(&telemetry, "istio_request_messages_total", &[]).into_iter().sum::<f64>(), 17.0);
+    assert_eq!(values(&telemetry, "istio_request_messages_total", &["response_code"]), [0.0; 0]);
+}
+
+#[test]
 fn memory_of_what_was_looked_up_is_bounded_and_nothing_is_miscounted() {
     let telemetry = telemetry();
     let recorder = Recorder::new(telemetry.clone());

@@ -4,7 +4,7 @@
 
 use std::{fmt::Write, sync::Arc};
 
-use super::series::{BOUNDS, Histogram, HttpSeries, TcpCounts};
+use super::series::{BOUNDS, Histogram, HttpSeries, MessageCounts, TcpCounts};
 use crate::plane::stats::Counter;
 
 type Series<S> = [(Arc<str>, Arc<S>)];
@@ -24,22 +24,19 @@ pub(super) fn requests(series: &Series<HttpSeries>, out: &mut String) {
     histogram("istio_response_bytes", "Bytes of responses.", series, |series| &series.response_bytes, out);
 }
 
+pub(super) fn messages(series: &Series<MessageCounts>, out: &mut String) {
+    let clients = "Messages of gRPC that clients sent.";
+    counters("istio_request_messages_total", clients, series, |series| &series.request, out);
+    let servers = "Messages of gRPC that servers sent.";
+    counters("istio_response_messages_total", servers, series, |series| &series.response, out);
+}
+
 pub(super) fn connections(series: &Series<TcpCounts>, out: &mut String) {
-    if series.is_empty() {
-        return;
-    }
-    let mut counter = |name: &str, help: &str, of: fn(&TcpCounts) -> &Counter| {
-        head(name, "counter", help, out);
-        for (labels, series) in series {
-            let _infallible = writeln!(out, "{name}{{{labels}}} {}", of(series).get());
-        }
-    };
-    counter("istio_tcp_connections_opened_total", "TCP connections that came about.", |series| &series.opened);
-    counter("istio_tcp_connections_closed_total", "TCP connections that ended.", |series| &series.closed);
-    counter("istio_tcp_sent_bytes_total", "Bytes sent to clients of TCP connections.", |series| &series.sent);
-    counter("istio_tcp_received_bytes_total", "Bytes received from clients of TCP connections.", |series| {
-        &series.received
-    });
+    let mut all = |name, help, of| counters(name, help, series, of, out);
+    all("istio_tcp_connections_opened_total", "TCP connections that came about.", |series| &series.opened);
+    all("istio_tcp_connections_closed_total", "TCP connections that ended.", |series| &series.closed);
+    all("istio_tcp_sent_bytes_total", "Bytes sent to clients of TCP connections.", |series| &series.sent);
+    all("istio_tcp_received_bytes_total", "Bytes received from clients of TCP connections.", |series| &series.received);
 }
 
 /// What the proxy says of itself.
@@ -53,6 +50,16 @@ pub(super) fn proxy(peers_overflow: u64, out: &mut String) {
 
 fn head(name: &str, kind: &str, help: &str, out: &mut String) {
     let _infallible = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+}
+
+fn counters<S>(name: &str, help: &str, series: &Series<S>, of: fn(&S) -> &Counter, out: &mut String) {
+    if series.is_empty() {
+        return;
+    }
+    head(name, "counter", help, out);
+    for (labels, series) in series {
+        let _infallible = writeln!(out, "{name}{{{labels}}} {}", of(series).get());
+    }
 }
 
 fn histogram(name: &str, help: &str, series: &Series<HttpSeries>, of: fn(&HttpSeries) -> &Histogram, out: &mut String) {

@@ -63,6 +63,53 @@ async fn trailers_pass_both_ways() {
     assert_eq!(body.to_bytes(), "done");
 }
 
+/// A message of gRPC.
+fn message(text: &str) -> Vec<u8> {
+    let mut message = vec![0];
+    message.extend((text.len() as u32).to_be_bytes());
+    message.extend(text.bytes());
+    message
+}
+
+#[tokio::test]
+async fn messages_of_grpc_are_counted_and_nothing_else_is() {
+    // Answers with each message twice, or with a page where it is asked for one.
+    let server = upstream(|parts, body| {
+        let mut response = answer(200, "");
+        let kind = if parts.uri.path() == "/page" { "text/html" } else { "application/grpc+proto" };
+        response.headers_mut().insert("content-type", kind.parse().unwrap());
+        *response.body_mut() = Full::new(body.repeat(2).into());
+        response
+    });
+    let rig = Rig::new(listener(all_to("a", json!({})), json!({})), &[cluster("a", &[server.await], http2())]).await;
+    let ask = async |path: &str, kind: &str, body: Vec<u8>| {
+        let request = http::Request::post(format!("http://test{path}")).header("content-type", kind);
+        rig.ask_http2(request.body(Full::new(body.into())).unwrap()).await
+    };
+    let counted = || {
+        let mut text = String::new();
+        rig.shared.telemetry.prometheus(&mut text);
+        let value = |name: &str| {
+            let line = text.lines().find(|line| line.starts_with(&format!("{name}{{reporter=\"source\",")))?;
+            assert!(!line.contains("response_code"), "{line}");
+            line.rsplit_once(' ')?.1.parse::<u64>().ok()
+        };
+        (value("istio_request_messages_total"), value("istio_response_messages_total"))
+    };
+
+    for kind in ["application/json", "application/grpc-web", "application/grpcish"] {
+        ask("/a.B/C", kind, message("no gRPC")).await;
+        assert_eq!(counted(), (None, None), "{kind}");
+    }
+    let three = [message("one"), message(""), message(&"three".repeat(50_000))].concat();
+    ask("/a.B/C", "application/grpc", three.clone()).await;
+    assert_eq!(counted(), (Some(3), Some(6)));
+    ask("/page", "application/grpc", three.clone()).await;
+    assert_eq!(counted(), (Some(6), Some(6)), "a page has no messages");
+    ask("/a.B/C", "application/grpc+json", Vec::new()).await;
+    assert_eq!(counted(), (Some(6), Some(6)));
+}
+
 #[tokio::test]
 async fn an_upgraded_connection_carries_bytes() {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
