@@ -272,7 +272,7 @@ async fn by_one_label(pod: &Caller, cluster: &Cluster, data_plane: DataPlane) ->
     })
     .await?;
     let who_decided = match data_plane {
-        DataPlane::Lateen => "lateen.io/use-egress-gateway",
+        DataPlane::Lateen => "no-such-gateway.istio-system",
         DataPlane::Envoy => "NC",
     };
     pod.proxy.logged(&["\"ifconfig.me\"", " 503 ", who_decided]).await.map(drop)

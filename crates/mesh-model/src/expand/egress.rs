@@ -44,6 +44,8 @@ pub struct Plan {
     pub entry: Arc<Object<ServiceEntry>>,
     /// What a user would write in place of the label.
     pub objects: Vec<Value>,
+    /// The label, as those are told of it whose calls it decides on.
+    pub decider: String,
     /// What is in the way of its traffic.
     pub issues: Vec<Issue>,
 }
@@ -53,6 +55,8 @@ const NOWHERE: &str = "no-such-gateway.invalid";
 
 /// The gateway that a label names.
 struct Gateway {
+    /// `NAME.NAMESPACE`, as the labels have it.
+    name: String,
     namespace: String,
     /// Of its Service.
     host: String,
@@ -71,8 +75,11 @@ struct Taken {
 
 /// Adds what follows from labels.
 pub(super) fn step(store: &Store) -> Vec<Change> {
-    let all = plans(store).into_iter().flat_map(|plan| plan.objects.into_iter().map(move |o| (plan.entry.clone(), o)));
-    all.filter_map(|(entry, object)| Some(Change::config(adopt(read(&object).ok()?, &entry.meta)))).collect()
+    let adopted = |plan: Plan| {
+        let read = plan.objects.iter().filter_map(|object| read(object).ok());
+        read.map(|config| Change::config(adopt(config, &plan))).collect::<Vec<_>>()
+    };
+    plans(store).into_iter().flat_map(adopted).collect()
 }
 
 /// What follows from each labelled entry; older entries come first.
@@ -101,7 +108,7 @@ fn plan(store: &Store, entry: Arc<Object<ServiceEntry>>, taken: &mut Taken) -> P
         }
     }
     let issues = issues.found;
-    Plan { entry, objects, issues }
+    Plan { entry, objects, decider: gateway.decider(), issues }
 }
 
 /// An object as the mesh reads it, or why it cannot.
@@ -114,10 +121,11 @@ fn read(object: &Value) -> Result<Config, String> {
 }
 
 /// Makes an object the entry's own: of its age, and under its name where somebody asks who decides.
-fn adopt(config: Config, entry: &Meta) -> Config {
+fn adopt(config: Config, plan: &Plan) -> Config {
+    let entry = &plan.entry.meta;
     let meta = |meta: &Meta| Meta {
         created: entry.created,
-        derived: Some(Derived { object: entry.object(), path: label().to_string() }),
+        derived: Some(Derived { object: entry.object(), path: plan.decider.clone() }),
         ..meta.clone()
     };
     match config {
@@ -140,11 +148,20 @@ impl Gateway {
             none if none.is_empty() => store.mesh().root_namespace.clone(),
             name => name,
         };
-        let name = format!("{}.{namespace}.svc.{}", label(GATEWAY), ParseContext::default().domain);
+        let name = format!("{}.{namespace}", label(GATEWAY));
         // Label values may hold what names of hosts may not.
-        let host = Hostname::parse(&name).map_or_else(|_| NOWHERE.to_owned(), |host| host.to_string());
+        let host = Hostname::parse(&format!("{name}.svc.{}", ParseContext::default().domain));
+        let host = host.map_or_else(|_| NOWHERE.to_owned(), |host| host.to_string());
         let service = store.services().get(host.as_str()).filter(|service| !service.selector.is_empty()).cloned();
-        Self { namespace, host, service }
+        Self { name, namespace, host, service }
+    }
+
+    /// The label, and the gateway that it names in vain.
+    fn decider(&self) -> String {
+        match self.service {
+            Some(_) => label().to_string(),
+            None => format!("{} (no Service {} that selects pods)", label(), self.name),
+        }
     }
 }
 
@@ -179,7 +196,7 @@ impl Issues<'_> {
 
 /// What concerns the entry as a whole.
 fn check(store: &Store, entry: &Object<ServiceEntry>, gateway: &Gateway, issues: &mut Issues<'_>) {
-    let Gateway { namespace, host, service } = gateway;
+    let Gateway { namespace, host, service, .. } = gateway;
     if service.is_none() {
         issues.say(
             label(),

@@ -146,10 +146,14 @@ fn bytes_need_a_port_that_is_theirs_alone() {
 fn without_a_gateway_nothing_leaves() {
     let elsewhere = entry("cnn", json!({ GATEWAY: "istio-egressgateway", NAMESPACE: "other" }), CNN);
     let misspelt = entry("cnn", json!({ GATEWAY: "Not_a.Name_" }), CNN);
-    for (change, host) in [
-        (labelled("cnn", CNN), "istio-egressgateway.istio-system.svc.cluster.local"),
-        (elsewhere, "istio-egressgateway.other.svc.cluster.local"),
-        (misspelt, "not_a.name_.istio-system.svc.cluster.local"),
+    for (change, host, name) in [
+        (
+            labelled("cnn", CNN),
+            "istio-egressgateway.istio-system.svc.cluster.local",
+            "istio-egressgateway.istio-system",
+        ),
+        (elsewhere, "istio-egressgateway.other.svc.cluster.local", "istio-egressgateway.other"),
+        (misspelt, "not_a.name_.istio-system.svc.cluster.local", "Not_a.Name_.istio-system"),
     ] {
         let plan = only([change]);
         assert_eq!(plan.objects.len(), 1);
@@ -157,7 +161,16 @@ fn without_a_gateway_nothing_leaves() {
         assert_eq!(to, host);
         assert!(read(&plan.objects[0]).is_ok(), "{to}");
         assert!(reasons(&plan).contains("fails (503) instead of leaving directly"), "{}", reasons(&plan));
+        let adopted = adopt(read(&plan.objects[0]).unwrap(), &plan);
+        let decider = &adopted.meta().derived.as_ref().unwrap().path;
+        assert!(decider.ends_with(&format!(" (no Service {name} that selects pods)")), "{decider}");
     }
+}
+
+#[test]
+fn a_gateway_that_is_there_is_not_said_to_be_missing() {
+    let plan = only([usual(), labelled("cnn", CNN)]);
+    assert_eq!(plan.decider, label().to_string());
 }
 
 #[test]
