@@ -2,6 +2,7 @@
 //!
 //! Paths and keys are Istio's where it has them (<https://istio.io/latest/docs/ops/diagnostic-tools/>).
 
+mod dump;
 mod records;
 mod registry;
 mod sync;
@@ -33,13 +34,17 @@ pub struct Debug {
 }
 
 /// Path and meaning of each page.
-const PAGES: [(&str, &str); 8] = [
+const PAGES: [(&str, &str); 9] = [
     ("/debug/syncz", "how each proxy stands: what it was sent and what it accepted"),
     ("/debug/connections", "who is connected, since when and from where"),
     ("/debug/configz", "objects in force, as written"),
     (
         "/debug/recordz",
         "everything that galley sent; with ?proxyID=POD.NAMESPACE, what that proxy was sent and accepted",
+    ),
+    (
+        "/debug/config_dump",
+        "with ?proxyID=POD.NAMESPACE, what this pilot has for that proxy as Envoy dumps it, with &include_eds its endpoints",
     ),
     ("/debug/registryz", "services"),
     ("/debug/endpointz", "endpoints of services"),
@@ -56,6 +61,7 @@ pub fn router(debug: Debug) -> Router {
         .route("/debug/connections", get(sync::connections))
         .route("/debug/configz", get(configz))
         .route("/debug/recordz", get(records::recordz))
+        .route("/debug/config_dump", get(dump::config_dump))
         .route("/debug/registryz", get(registry::registryz))
         .route("/debug/endpointz", get(registry::endpointz))
         .route("/debug/push_status", get(push_status))

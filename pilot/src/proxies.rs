@@ -39,6 +39,8 @@ pub struct Proxy {
     pub id: NodeId,
     /// All that it says of itself.
     pub node: Node,
+    /// The service account that it has proved to be of.
+    pub account: Option<Arc<str>>,
     /// Where it calls from.
     pub address: Option<SocketAddr>,
     /// Since when.
@@ -85,8 +87,9 @@ impl Proxies {
     }
 
     /// Somebody connected.
-    pub fn enter(&self, id: NodeId, node: Node, address: Option<SocketAddr>) -> Place {
-        let proxy = Arc::new(Proxy { id, node, address, connected: SystemTime::now(), types: Mutex::default() });
+    pub fn enter(&self, id: NodeId, node: Node, account: Option<Arc<str>>, address: Option<SocketAddr>) -> Place {
+        let connected = SystemTime::now();
+        let proxy = Arc::new(Proxy { id, node, account, address, connected, types: Mutex::default() });
         let mut all = lock(&self.all);
         all.last += 1;
         let number = all.last;

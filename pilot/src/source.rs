@@ -58,9 +58,9 @@ impl Pilot {
         let world = worlds.borrow_and_update().clone();
         let world =
             world.ok_or_else(|| Status::unavailable("pilot is not ready: galley has not told everything yet"))?;
-        let place = self.proxies.enter(id, caller.node.clone(), caller.peer.address);
+        let account: Option<Arc<str>> = caller.peer.identity.as_ref().map(|identity| identity.account().into());
+        let place = self.proxies.enter(id, caller.node.clone(), account.clone(), caller.peer.address);
         info!(proxy = place.proxy().name(), is_delta = caller.is_delta, "a proxy connected");
-        let account = caller.peer.identity.as_ref().map(|identity| identity.account().into());
         let generation = Generation::new(caller.node, account);
         Ok(ProxySession {
             place,

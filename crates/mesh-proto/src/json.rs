@@ -15,7 +15,7 @@ use prost_reflect::{
     DescriptorPool, DynamicMessage, ReflectMessage, SerializeOptions, Value as Field,
     prost_types::{DescriptorProto, FileDescriptorProto},
 };
-use serde_json::{Value, value::Serializer};
+use serde_json::{Value, json, value::Serializer};
 
 use crate::Any;
 
@@ -90,6 +90,14 @@ impl Messages {
         Ok(value)
     }
 
+    /// The same for people: private keys and passwords are masked as Envoy masks them, wherever they stand.
+    ///
+    /// # Errors
+    /// It is unknown or broken.
+    pub fn shown(&mut self, type_url: &str, bytes: &[u8]) -> Result<Value, JsonError> {
+        self.json(type_url, bytes).map(redacted)
+    }
+
     /// The message that a JSON value with an `@type` stands for, as [`Messages::json`] writes it.
     ///
     /// # Errors
@@ -148,6 +156,30 @@ fn empty_message(name: &str) -> FileDescriptorProto {
         message_type: vec![DescriptorProto { name: Some(own.to_owned()), ..DescriptorProto::default() }],
         ..FileDescriptorProto::default()
     }
+}
+
+/// Private keys and passwords as Envoy shows them.
+fn redacted(mut value: Value) -> Value {
+    const TEXT: &str = "[redacted]";
+    // The same, as JSON has bytes.
+    const BYTES: &str = "W3JlZGFjdGVkXQ==";
+    match &mut value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                if matches!(name.as_str(), "private_key" | "password") {
+                    for (key, masked) in [("inline_string", TEXT), ("inline_bytes", BYTES)] {
+                        if let Some(secret) = field.get_mut(key) {
+                            *secret = json!(masked);
+                        }
+                    }
+                }
+                *field = redacted(field.take());
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = redacted(item.take())),
+        _ => {}
+    }
+    value
 }
 
 #[cfg(test)]

@@ -1,5 +1,3 @@
-use serde_json::json;
-
 use super::*;
 use crate::{
     Any,
@@ -85,4 +83,21 @@ fn what_was_shown_can_be_packed_again() {
     assert_eq!(messages.json(&again.type_url, &again.value).unwrap(), shown);
     let wrong = json!({ "@type": type_url::LISTENER, "adress": {} });
     assert!(messages.pack(&wrong).unwrap_err().to_string().contains("JSON"));
+}
+
+#[test]
+fn keys_are_never_shown() {
+    let key = json!({ "private_key": { "inline_string": "KEY" }, "certificate_chain": { "inline_string": "CERT" } });
+    let shown =
+        redacted(json!({ "deep": [{ "tls_certificates": [key.clone()] }], "password": { "inline_bytes": "S0VZ" } }));
+    assert_eq!(shown["deep"][0]["tls_certificates"][0]["private_key"]["inline_string"], "[redacted]");
+    assert_eq!(shown["deep"][0]["tls_certificates"][0]["certificate_chain"]["inline_string"], "CERT");
+    assert_eq!(shown["password"]["inline_bytes"], "W3JlZGFjdGVkXQ==");
+
+    let mut messages = Messages::new().unwrap();
+    let secret = json!({ "@type": type_url::SECRET, "name": "s", "tls_certificate": key });
+    let packed = messages.pack(&secret).unwrap();
+    assert_eq!(messages.json(type_url::SECRET, &packed.value).unwrap(), secret);
+    let shown = messages.shown(type_url::SECRET, &packed.value).unwrap();
+    assert!(shown.to_string().contains("CERT") && !shown.to_string().contains("KEY"), "{shown}");
 }

@@ -58,7 +58,7 @@ async fn a_proxy_is_told_of_with_what_it_answered() {
     };
     let id = "sidecar~10.0.0.1~a.default~default.svc.cluster.local";
     let node = Node { id: id.to_owned(), ..Node::default() };
-    let place = debug.proxies.enter(id.parse().unwrap(), node, None);
+    let place = debug.proxies.enter(id.parse().unwrap(), node, None, None);
     let (first, record) = push("1", &["80", "9080"]);
     place.sent(&first, &record);
     place.heard(type_url::ROUTE, &Heard::Accepted, &Record { accepted: record.sent.clone(), ..record });

@@ -122,33 +122,8 @@ fn shown(kind: Kind, version: &Version, messages: &mut Messages) -> Value {
         Kind::Secret => type_url::SECRET,
     };
     messages
-        .json(type_url, &version.body)
-        .map(redacted)
+        .shown(type_url, &version.body)
         .unwrap_or_else(|error| json!({ "@type": type_url, "lateen_error": mesh_bootstrap::causes(&error) }))
-}
-
-/// Private keys and passwords as Envoy shows them, wherever they stand.
-fn redacted(mut value: Value) -> Value {
-    const TEXT: &str = "[redacted]";
-    // The same, as JSON has bytes.
-    const BYTES: &str = "W3JlZGFjdGVkXQ==";
-    match &mut value {
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                if matches!(name.as_str(), "private_key" | "password") {
-                    for (key, masked) in [("inline_string", TEXT), ("inline_bytes", BYTES)] {
-                        if let Some(secret) = field.get_mut(key) {
-                            *secret = json!(masked);
-                        }
-                    }
-                }
-                *field = redacted(field.take());
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| *item = redacted(item.take())),
-        _ => {}
-    }
-    value
 }
 
 /// What was refused, as Envoy's `UpdateFailureState`.
