@@ -17,6 +17,8 @@
 //! What is refused has a [`Reason`]: a code, its meaning, the way out, and whose object decided. The proxy's log and
 //! `lateenctl explain` print the same [`Refusal`].
 //!
+//! [`names`] is beside it: what a proxy answers to DNS questions.
+//!
 //! **Not here:** sockets, files, HTTP codecs, connection pools, clocks. **Invariants:** no field of a resource is ignored in
 //! silence: a decoder takes what it understands out of a message, and whatever is left is refused by its name. TLS is
 //! never replaced by plain bytes: what it lacks makes handshakes fail.
@@ -36,6 +38,7 @@ mod host;
 mod http;
 mod listener;
 mod log;
+pub mod names;
 mod outlier;
 mod path;
 mod reason;

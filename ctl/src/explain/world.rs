@@ -12,8 +12,11 @@ use mesh_model::{
     registry::Health,
     store,
 };
-use mesh_proto::{Any, envoy::envoy::config::core::v3::Node, unpack};
-use mesh_snapshot::{Kind, Snapshot, Store};
+use mesh_proto::{Any, envoy::envoy::config::core::v3::Node, nds::NameTable, unpack};
+use mesh_snapshot::{
+    Kind, Snapshot, Store,
+    names::{Asker, Names},
+};
 use mesh_translate::{BadNode, Built, ProxyView};
 use mesh_types::{Hostname, NodeKind};
 use serde::Deserialize;
@@ -95,6 +98,8 @@ pub struct World {
     /// What of the mesh the proxy sees.
     pub(super) scope: Arc<Scope>,
     pub(super) snapshot: Snapshot,
+    /// What the proxy answers to DNS questions, where it is asked them.
+    answers: Option<Names>,
     /// Hashes of all resources, by type and name.
     pub(super) versions: BTreeMap<(&'static str, String), String>,
     /// Resources that our proxy does not take, each with why.
@@ -126,7 +131,8 @@ impl World {
             NodeKind::Sidecar => push.scope(&view.namespace, &view.labels),
             NodeKind::Router => push.scope_of_gateway(&view.namespace),
         };
-        Ok(Self { proxy, push, view, scope, snapshot, versions: taken.versions, refused: taken.refused })
+        let answers = if view.captures_dns { Some(answers(&view, &push)?) } else { None };
+        Ok(Self { proxy, push, view, scope, snapshot, answers, versions: taken.versions, refused: taken.refused })
     }
 
     /// Where a host leads, as the pod's resolver has it.
@@ -138,10 +144,12 @@ impl World {
             return Resolved { ip: Some(Ipv4Addr::LOCALHOST.into()), how: "the pod itself".to_owned(), known: true };
         }
         let names = self.names(host);
-        names.iter().find_map(|name| self.address_of(name, 8)).unwrap_or_else(|| Resolved {
-            ip: None,
-            how: "this cluster knows no such name: explained as if it led to 192.0.2.1".to_owned(),
-            known: false,
+        names.iter().find_map(|name| self.answered(name).or_else(|| self.address_of(name, 8))).unwrap_or_else(|| {
+            Resolved {
+                ip: None,
+                how: "this cluster knows no such name: explained as if it led to 192.0.2.1".to_owned(),
+                known: false,
+            }
         })
     }
 
@@ -156,6 +164,16 @@ impl World {
         } else {
             relative.chain([host.to_owned()]).collect()
         }
+    }
+
+    /// Where the pod's proxy says that a name leads; none: whoever it asks says so.
+    fn answered(&self, name: &str) -> Option<Resolved> {
+        let name = name.to_ascii_lowercase();
+        let known = self.answers.as_ref()?.find(&name)?;
+        let of_family = known.addresses.iter().find(|ip| ip.is_ipv6() == self.view.is_ipv6());
+        let ip = *of_family.or(known.addresses.first())?;
+        let name = known.alias.unwrap_or(&name);
+        Some(Resolved { ip: Some(ip), how: format!("the pod's proxy answers this for {name}"), known: true })
     }
 
     fn address_of(&self, name: &str, aliases: u8) -> Option<Resolved> {
@@ -192,6 +210,22 @@ pub(super) struct Resolved {
     /// For people.
     pub(super) how: String,
     pub(super) known: bool,
+}
+
+/// The names that a proxy answers, as it gets them from pilot.
+fn answers(view: &ProxyView, push: &PushContext) -> Result<Names, BadTold> {
+    let unreadable = |error: mesh_proto::UnpackError| BadTold::Unreadable(error.to_string());
+    let asker = Asker {
+        namespace: view.namespace.clone(),
+        domain: view.dns_domain.clone(),
+        // As kubelets write it first.
+        search: Some(format!("{}.svc.{}", view.namespace, view.cluster_domain())),
+    };
+    let mut table = NameTable::default();
+    for Built { type_url, value, .. } in mesh_translate::name_tables(view, push) {
+        table = unpack(&Any { type_url: type_url.to_owned(), value }).map_err(unreadable)?;
+    }
+    Ok(Names::new(&table, &asker))
 }
 
 fn decode(what: &str, text: &str) -> Result<Vec<u8>, BadTold> {

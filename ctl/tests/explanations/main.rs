@@ -6,10 +6,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ctl::explain::{Explanation, Proxy, Record, Request, Standing, Told, World};
 use mesh_proto::{
     Any,
-    envoy::envoy::config::core::v3::Node,
+    envoy::{envoy::config::core::v3::Node, google::protobuf},
     mcp, pack,
     registry::{self, ServicePort},
-    type_url,
+    type_url, unpack,
 };
 use serde_json::{Value, json};
 
@@ -288,6 +288,54 @@ fn a_sidecar_covers_what_was_called() {
     use ctl::scope::Seen::{InScope, Unknown};
     assert_eq!(scopes, [InScope, InScope, InScope, Unknown]);
     assert!(ctl::scope::Learned::default().sidecar(&world, "a", "b", &labels).is_none());
+}
+
+/// Two hosts without addresses at one port, of bytes: each needs a listener of its own.
+const WITHOUT_ADDRESSES: &str = "
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: one, namespace: default, creationTimestamp: '2025-01-01T00:00:00Z'}
+spec: {hosts: [one.example.com], ports: [{number: 5432, name: tcp, protocol: TCP}], resolution: DNS}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: two, namespace: default, creationTimestamp: '2025-01-02T00:00:00Z'}
+spec: {hosts: [two.example.com], ports: [{number: 5432, name: tcp, protocol: TCP}], resolution: DNS}
+";
+
+/// The same, of a pod whose DNS questions its proxy answers.
+fn capturing_dns(mut told: Told) -> Told {
+    let proxy = told.proxy.as_mut().unwrap();
+    let type_url = pack(&Node::default()).type_url;
+    let mut node: Node = unpack(&Any { type_url, value: STANDARD.decode(&proxy.node).unwrap() }).unwrap();
+    let yes = protobuf::Value { kind: Some(protobuf::value::Kind::StringValue("true".to_owned())) };
+    node.metadata = Some(protobuf::Struct { fields: [("DNS_CAPTURE".to_owned(), yes)].into() });
+    proxy.node = STANDARD.encode(pack(&node).value);
+    told
+}
+
+#[test]
+fn a_host_without_addresses_has_the_one_that_its_proxy_answers() {
+    let explain = |told: &Told, url: &str| {
+        let request = Request::read("GET", url, &[]).unwrap();
+        World::of(told).unwrap().explain(&request).unwrap()
+    };
+    let capturing = capturing_dns(told(WITHOUT_ADDRESSES));
+    let hosts = ["one.example.com", "two.example.com"];
+    for host in hosts {
+        let said = explain(&capturing, &format!("tcp://{host}:5432"));
+        assert!(said.destination.starts_with("240.240."), "{said}");
+        let listener = said.listener.as_ref().unwrap();
+        assert_eq!(listener.name, said.destination.replace(':', "_"), "{said}");
+        assert_eq!(said.clusters[0].cluster.name, format!("outbound|5432||{host}"), "{said}");
+        assert!(said.to_string().contains(&format!("the pod's proxy answers this for {host}")), "{said}");
+        let said = explain(&told(WITHOUT_ADDRESSES), &format!("tcp://{host}:5432"));
+        assert_eq!(said.destination, "192.0.2.1:5432", "without capture it is not known: {said}");
+    }
+    let [one, two] = hosts.map(|host| explain(&capturing, &format!("tcp://{host}:5432")).destination);
+    assert_ne!(one, two);
+    let service = explain(&capturing, "http://reviews:9080/");
+    assert_eq!(service.destination, "10.96.0.3:9080", "{service}");
 }
 
 #[test]

@@ -4,24 +4,24 @@
 //! The table of names comes from pilot by a stream of the agent's own, with either data plane.
 //!
 //! ```text
-//!   application ─ 53 ─iptables─► 15053 ─ Table ─► answer
-//!                                          └────► Servers (resolv.conf)      pilot ─NDS─► Table
+//!   application ─ 53 ─iptables─► 15053 ─ Names ─► answer
+//!                                          └────► Servers (resolv.conf)      pilot ─NDS─► Names
 //! ```
 //!
 //! <https://istio.io/latest/docs/ops/configuration/traffic-management/dns-proxy/>
 
 mod follow;
 mod serve;
-mod table;
 
 use std::{io, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use mesh_identity::Credentials;
+use mesh_snapshot::names::{Asker, Names};
 use mesh_xds::client::{Plaintext, Tls, TlsDialError};
 use serde_json::Value;
 
-use self::{serve::Responder, table::Table};
+use self::serve::Responder;
 use super::{proxy_config::ControlPlaneAuth, settings::Settings};
 use crate::dns::{Servers, conf::ResolvConf};
 
@@ -40,7 +40,7 @@ pub(crate) enum NamesError {
 }
 
 /// The table in force; none until the first one has come.
-pub(crate) type Tables = Arc<ArcSwapOption<Table>>;
+pub(crate) type Tables = Arc<ArcSwapOption<Names>>;
 
 /// Starts to answer, if DNS is captured.
 ///
@@ -52,16 +52,16 @@ pub(crate) async fn start(settings: &Settings, credentials: &Credentials, node: 
     }
     let conf = ResolvConf::parse(&tokio::fs::read_to_string("/etc/resolv.conf").await.unwrap_or_default());
     let tables = Tables::default();
-    let own = table::Own {
+    let asker = Asker {
         namespace: settings.node.namespace.clone(),
         domain: settings.node.dns_domain.clone(),
         search: conf.search.first().cloned(),
     };
     match settings.control_plane_auth {
         ControlPlaneAuth::MutualTls => {
-            follow::start(Tls::new(&settings.discovery, credentials)?, node, own, tables.clone());
+            follow::start(Tls::new(&settings.discovery, credentials)?, node, asker, tables.clone());
         }
-        ControlPlaneAuth::None => follow::start(Plaintext::new(&*settings.discovery), node, own, tables.clone()),
+        ControlPlaneAuth::None => follow::start(Plaintext::new(&*settings.discovery), node, asker, tables.clone()),
     }
     serve::start(PORT, Responder::new(tables, Servers::new(conf.servers))).await?;
     tracing::info!(port = PORT, "DNS of the workload is answered");

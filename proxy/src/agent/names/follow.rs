@@ -3,36 +3,34 @@
 use std::sync::Arc;
 
 use mesh_proto::{nds::NameTable, type_url, unpack};
+use mesh_snapshot::names::{Asker, Names};
 use mesh_xds::{
     client::{self, Backoff, Dial, Event, Events, Settings},
     machine::Refused,
 };
 use serde_json::{Value, json};
 
-use super::{
-    Tables,
-    table::{Own, Table},
-};
+use super::Tables;
 use crate::plane::node_message;
 
 /// Node metadata of this stream: it stands beside the data plane's, and is no proxy of its own.
 const BESIDE: &str = "LATEEN_BESIDE";
 
 /// Follows it for as long as the process lives.
-pub(super) fn start(dial: impl Dial, node: &Value, own: Own, tables: Tables) {
+pub(super) fn start(dial: impl Dial, node: &Value, asker: Asker, tables: Tables) {
     let mut node = node.clone();
     node["metadata"][BESIDE] = json!("true");
     let backoff = Backoff::new(rand::random);
     let (subscriber, events) = client::start(dial, Settings { node: node_message(&node), backoff });
     subscriber.everything(type_url::NAME_TABLE);
     tokio::spawn(async move {
-        follow(events, &own, &tables).await;
+        follow(events, &asker, &tables).await;
         // The wish ends with its subscriber.
         drop(subscriber);
     });
 }
 
-async fn follow(mut events: Events, own: &Own, tables: &Tables) {
+async fn follow(mut events: Events, asker: &Asker, tables: &Tables) {
     while let Some(event) = events.next().await {
         let update = match event {
             Event::Connected => continue,
@@ -47,7 +45,7 @@ async fn follow(mut events: Events, own: &Own, tables: &Tables) {
             match unpack::<NameTable>(&resource.body) {
                 Ok(table) => {
                     tracing::debug!(names = table.table.len(), "a name table came");
-                    tables.store(Some(Arc::new(Table::new(&table, own))));
+                    tables.store(Some(Arc::new(Names::new(&table, asker))));
                 }
                 Err(error) => refused.push(Refused { name: resource.name.to_string(), reason: error.to_string() }),
             }

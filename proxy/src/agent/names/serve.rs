@@ -14,13 +14,14 @@ use hickory_proto::{
         rdata::{A, AAAA, CNAME},
     },
 };
+use mesh_snapshot::names::Known;
 use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
     sync::Semaphore,
     time::timeout,
 };
 
-use super::{Tables, table::Known};
+use super::Tables;
 use crate::dns::{Servers, read_framed, write_framed};
 
 /// How long callers may keep an answer, in seconds.

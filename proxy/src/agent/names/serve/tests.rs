@@ -2,11 +2,9 @@ use std::collections::BTreeSet;
 
 use hickory_proto::{op::Query, rr::Name};
 use mesh_proto::nds::{NameInfo, NameTable};
+use mesh_snapshot::names::{Asker, Names};
 
-use super::{
-    super::table::{Own, Table},
-    *,
-};
+use super::*;
 use crate::dns::testing::{Mood, Nameserver};
 
 struct Scene {
@@ -39,12 +37,12 @@ impl Scene {
             namespace: "shop".to_owned(),
         };
         let table = rows.into_iter().map(|(host, ips, registry)| (host.to_owned(), info(host, ips, registry)));
-        let own = Own {
+        let asker = Asker {
             namespace: "shop".to_owned(),
             domain: "shop.svc.cluster.local".to_owned(),
             search: Some("shop.svc.cluster.local".to_owned()),
         };
-        self.tables.store(Some(Arc::new(Table::new(&NameTable { table: table.collect() }, &own))));
+        self.tables.store(Some(Arc::new(Names::new(&NameTable { table: table.collect() }, &asker))));
     }
 
     async fn ask(&self, kind: RecordType, name: &str) -> Message {

@@ -1,6 +1,6 @@
 use super::*;
 
-fn table() -> Table {
+fn table() -> Names {
     let info = |ips: &[&str], registry: &str, shortname: &str, namespace: &str| NameInfo {
         ips: ips.iter().map(|ip| (*ip).to_owned()).collect(),
         registry: registry.to_owned(),
@@ -19,12 +19,12 @@ fn table() -> Table {
         ("web.shop", info(&["240.240.0.4"], "External", "", "")),
     ];
     let table = NameTable { table: rows.into_iter().map(|(host, info)| (host.to_owned(), info)).collect() };
-    let own = Own {
+    let asker = Asker {
         namespace: "shop".to_owned(),
         domain: "shop.svc.cluster.local".to_owned(),
         search: Some("shop.svc.cluster.local".to_owned()),
     };
-    Table::new(&table, &own)
+    Names::new(&table, &asker)
 }
 
 #[test]

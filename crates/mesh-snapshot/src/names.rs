@@ -1,4 +1,4 @@
-//! What the mesh knows of a name. Pure.
+//! What a proxy answers to its workload's DNS questions: the name table of the control plane, as it is looked up.
 
 use std::net::IpAddr;
 
@@ -7,18 +7,18 @@ use rustc_hash::FxHashMap;
 
 /// Who asks.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Own {
+pub struct Asker {
     /// Of the pod: names of its services are known by their first word too.
-    pub(crate) namespace: String,
+    pub namespace: String,
     /// Such as `default.svc.cluster.local`.
-    pub(crate) domain: String,
+    pub domain: String,
     /// The domain that short names are completed by first.
-    pub(crate) search: Option<String>,
+    pub search: Option<String>,
 }
 
 /// Names that are answered, in lower case and without the last dot.
 #[derive(Debug, Default)]
-pub(crate) struct Table {
+pub struct Names {
     by_name: FxHashMap<String, Vec<IpAddr>>,
     /// With its dot: `.default.svc.cluster.local`.
     search: Option<String>,
@@ -26,16 +26,17 @@ pub(crate) struct Table {
 
 /// What there is to say to a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Known<'a> {
+pub struct Known<'a> {
     /// The name that the addresses are of, where that is not the one that was asked for: it was completed by the search
     /// domain, or stands under a wildcard, which is told under the name itself.
-    pub(crate) alias: Option<&'a str>,
+    pub alias: Option<&'a str>,
     /// Of both families.
-    pub(crate) addresses: &'a [IpAddr],
+    pub addresses: &'a [IpAddr],
 }
 
-impl Table {
-    pub(crate) fn new(table: &NameTable, own: &Own) -> Self {
+impl Names {
+    /// Of what the control plane sent, for one workload.
+    pub fn new(table: &NameTable, asker: &Asker) -> Self {
         let mut by_name = FxHashMap::default();
         let addresses = |info: &NameInfo| info.ips.iter().filter_map(|ip| ip.parse().ok()).collect::<Vec<IpAddr>>();
         for (host, info) in &table.table {
@@ -43,15 +44,15 @@ impl Table {
         }
         // Other names never hide a host's own.
         for (host, info) in &table.table {
-            for other in other_names(host, info, own) {
+            for other in other_names(host, info, asker) {
                 by_name.entry(other.to_ascii_lowercase()).or_insert_with(|| addresses(info));
             }
         }
-        Self { by_name, search: own.search.as_ref().map(|domain| format!(".{}", domain.to_ascii_lowercase())) }
+        Self { by_name, search: asker.search.as_ref().map(|domain| format!(".{}", domain.to_ascii_lowercase())) }
     }
 
     /// Looks up a name in lower case without its last dot; none: ask elsewhere.
-    pub(crate) fn find<'a>(&'a self, name: &'a str) -> Option<Known<'a>> {
+    pub fn find<'a>(&'a self, name: &'a str) -> Option<Known<'a>> {
         let known = |addresses| Known { alias: None, addresses };
         if let Some(addresses) = self.exact(name) {
             return Some(known(addresses));
@@ -80,15 +81,15 @@ impl Table {
 
 /// Short names of the cluster's services: `a.ns`, `a.ns.svc`, and `a` in their own namespace. Names of other clusters have
 /// none, for they could mean either.
-fn other_names(host: &str, info: &NameInfo, own: &Own) -> Vec<String> {
-    let cluster = own.domain.split_once(".svc.").map(|(_, domain)| format!(".svc.{domain}"));
+fn other_names(host: &str, info: &NameInfo, asker: &Asker) -> Vec<String> {
+    let cluster = asker.domain.split_once(".svc.").map(|(_, domain)| format!(".svc.{domain}"));
     let is_ours = cluster.is_some_and(|domain| host.ends_with(&domain));
     if info.registry != "Kubernetes" || !is_ours {
         return Vec::new();
     }
     let NameInfo { shortname, namespace, .. } = info;
     let mut names = vec![format!("{shortname}.{namespace}"), format!("{shortname}.{namespace}.svc")];
-    if *namespace == own.namespace {
+    if *namespace == asker.namespace {
         names.push(shortname.clone());
     }
     names
