@@ -27,7 +27,7 @@ const OF_THE_MESH: &[&str] =
 
 /// The promises by which stock Envoy judges the control plane.
 const OF_THE_CONTROL_PLANE: &[&str] =
-    &["injection", "journeys", "no_request_lost", "protocols", "refusals", "weighted_routing"];
+    &["explain", "injection", "journeys", "no_request_lost", "protocols", "refusals", "weighted_routing"];
 
 /// The journeys of users, from the first step to the last.
 const JOURNEYS: &[&str] = &["journeys", "mesh_policy"];
