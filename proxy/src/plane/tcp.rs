@@ -153,12 +153,10 @@ async fn dial(
     let mut failed = NoUpstream { reason: Reason::NoEndpoint, flags: Flags::NO_HEALTHY_UPSTREAM, failure: None };
     for attempt in 1..=to.connect_attempts {
         let picked = cluster.pick(&PickContext {
-            now: worker.now(),
-            random: worker.random(),
             hash: to.hash(record.downstream.source.ip()),
-            original_destination: Some(destinations.of_try(tried.len())),
             tried: &tried,
             avoid: attempt - 1,
+            ..worker.pick_for(destinations.of_try(tried.len()))
         });
         let Some(host) = picked else {
             side.stats.upstream_cx_none_healthy.inc();

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mesh_snapshot::{Cluster, Discovery, Listener, Snapshot, Tick};
+use mesh_snapshot::{Cluster, Discovery, Listener, PickContext, Snapshot, Tick};
 use rustc_hash::{FxHashMap, FxHashSet};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
@@ -182,6 +182,18 @@ impl Worker {
         let found = self.shared.names.look_up(&cluster.config, dynamic, asked).await?;
         let first = usize::try_from(self.random() % found.len() as u64).unwrap_or_default();
         Ok(Destinations::Named(found, first))
+    }
+
+    /// What the first choice of an endpoint is made from, for a call that was going there.
+    pub(crate) fn pick_for(&self, destination: SocketAddr) -> PickContext<'static> {
+        PickContext {
+            now: self.now(),
+            random: self.random(),
+            hash: None,
+            original_destination: Some(destination),
+            tried: &[],
+            avoid: 0,
+        }
     }
 
     /// A random number (xorshift64*): good enough to choose by, and free of locks.

@@ -125,12 +125,10 @@ impl Attempt<'_> {
 
     fn pick(&self, worker: &Worker, tries: &Tries<'_>) -> Option<Arc<Host>> {
         self.cluster.pick(&PickContext {
-            now: worker.now(),
-            random: worker.random(),
             hash: self.outgoing.plan.affinity.hash,
-            original_destination: Some(self.outgoing.destinations.of_try(tries.tried.len())),
             tried: &tries.tried,
             avoid: tries.policy.map_or(0, |policy| policy.other_host_attempts),
+            ..worker.pick_for(self.outgoing.destinations.of_try(tries.tried.len()))
         })
     }
 

@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use http::HeaderValue;
 use http_body_util::BodyExt;
-use mesh_snapshot::{Cluster, PickContext, UpstreamProtocol};
+use mesh_snapshot::{Cluster, UpstreamProtocol};
 
 use super::{
     attempt::{request_to, scheme},
@@ -57,15 +57,9 @@ async fn send(
     request: http::Request<Body>,
 ) {
     let side = worker.upstreams.side(worker, cluster);
-    let picked = cluster.pick(&PickContext {
-        now: worker.now(),
-        random: worker.random(),
-        hash: None,
-        original_destination: Some(destination),
-        tried: &[],
-        avoid: 0,
-    });
-    let Some(host) = picked else { return side.stats.upstream_cx_none_healthy.inc() };
+    let Some(host) = cluster.pick(&worker.pick_for(destination)) else {
+        return side.stats.upstream_cx_none_healthy.inc();
+    };
     let _busy = super::attempt::Busy::new(&side, &host);
     if let Ok(sent) = side.send(cluster, &host, http2, request).await {
         // Read to its end, so that the connection can be used again.

@@ -40,14 +40,8 @@ pub(super) async fn forward(
 ) -> Response<Body> {
     let (connection, worker) = (exchange.connection, &exchange.connection.worker);
     let side = worker.upstreams.side(worker, cluster);
-    let picked = cluster.pick(&PickContext {
-        now: worker.now(),
-        random: worker.random(),
-        hash: outgoing.plan.affinity.hash,
-        original_destination: Some(outgoing.destinations.of_try(0)),
-        tried: &[],
-        avoid: 0,
-    });
+    let context = worker.pick_for(outgoing.destinations.of_try(0));
+    let picked = cluster.pick(&PickContext { hash: outgoing.plan.affinity.hash, ..context });
     let fail = |ended: Ended, record: Record| match ended.into_answer() {
         Err(reply) => exchange.refuse(*reply, record),
         Ok(_) => Reply::new(StatusCode::BAD_GATEWAY, Flags::default(), "upgrade_failed").send(connection, record),
