@@ -57,12 +57,15 @@ fn missing(sh: &Shell) -> Option<&'static str> {
 fn under_libfuzzer(sh: &Shell, args: &Fuzz, corpus: &Path) -> Result<()> {
     let seconds = format!("-max_total_time={}", args.seconds);
     let folder = sh.current_dir().join("fuzz/libfuzzer");
+    let built = sh.current_dir().join("target/fuzz/libfuzzer");
+    // Of the same versions as everything else; cargo adds what only libFuzzer needs.
+    sh.copy_file("Cargo.lock", folder.join("Cargo.lock"))?;
     for target in sh.read_dir(folder.join("fuzz_targets"))? {
         let name = target.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if args.target.as_ref().is_none_or(|wanted| *wanted == name) {
             let corpus = corpus.join(&name);
             // Not the cargo of this task: that one has chosen its toolchain already.
-            cmd!(sh, "rustup run nightly cargo fuzz run --fuzz-dir {folder} {name} {corpus} -- {seconds} -timeout=5")
+            cmd!(sh, "rustup run nightly cargo fuzz run --fuzz-dir {folder} --target-dir {built} {name} {corpus} -- {seconds} -timeout=5")
                 .env_remove("RUSTUP_TOOLCHAIN")
                 .env_remove("CARGO")
                 .run()
