@@ -1,11 +1,13 @@
 //! `cargo xtask bench`: measurements with limits.
 
+use std::path::Path;
+
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use xshell::{Shell, cmd};
 
 use crate::{
-    build::{self, Profile, cargo},
+    build::{self, cargo},
     envoy, packages,
 };
 
@@ -29,12 +31,25 @@ enum What {
     Micro,
 }
 
-/// Measures the release build at full size.
+/// What is measured, its program, and the programs that this runs.
+const SUBJECTS: &[(What, &str, &[&str])] = &[
+    (What::Cluster, "bench-cluster", &["localkube"]),
+    (What::Bookinfo, "bench-bookinfo", &["details", "ratings", "reviews"]),
+    (What::Proxy, "bench-proxy", &["lateen-galley", "lateen-pilot", "lateen-proxy"]),
+];
+
+/// Measures what is shipped, at full size.
 pub(crate) fn run(sh: &Shell, args: &Bench) -> Result<()> {
-    if args.what != Some(What::Micro) {
-        measure(sh, args.what, Profile::Release, &[])?;
+    let wanted = |what: What| args.what.is_none_or(|wanted| wanted == what);
+    let subjects: Vec<_> = SUBJECTS.iter().filter(|(what, ..)| wanted(*what)).collect();
+    if !subjects.is_empty() {
+        let programs: Vec<&str> = subjects
+            .iter()
+            .flat_map(|(_, program, others)| [*program].into_iter().chain(others.iter().copied()))
+            .collect();
+        measure(sh, &subjects, &build::shipped(sh, &programs)?, &[])?;
     }
-    if args.what.is_none_or(|what| what == What::Micro) {
+    if wanted(What::Micro) {
         let cargo = cargo();
         cmd!(sh, "{cargo} bench --locked --package mesh-snapshot --bench decisions").run()?;
     }
@@ -43,21 +58,17 @@ pub(crate) fn run(sh: &Shell, args: &Bench) -> Result<()> {
 
 /// The form of less than a minute that `cargo xtask test` runs: the build that is there, smaller sizes.
 pub(crate) fn run_short(sh: &Shell) -> Result<()> {
-    measure(sh, None, Profile::Dev, &["--short"])
+    measure(sh, &SUBJECTS.iter().collect::<Vec<_>>(), &build::workspace(sh)?, &["--short"])
 }
 
-fn measure(sh: &Shell, what: Option<What>, profile: Profile, options: &[&str]) -> Result<()> {
+fn measure(sh: &Shell, subjects: &[&(What, &str, &[&str])], programs: &Path, options: &[&str]) -> Result<()> {
     packages::ensure(sh, &[packages::CLUSTER, packages::BENCH].concat())?;
-    let programs = build::workspace(sh, profile)?;
-    let subjects = [(What::Cluster, "bench-cluster"), (What::Bookinfo, "bench-bookinfo"), (What::Proxy, "bench-proxy")];
-    for (subject, program) in subjects {
-        if what.is_none_or(|w| w == subject) {
-            let program = programs.join(program);
-            // A thousand watchers are a thousand connections, and as many again on the server's side.
-            let run = cmd!(sh, "prlimit --nofile=16384: {program} {options...}");
-            let run = if subject == What::Proxy { run.env("LATEEN_ENVOY", envoy::program(sh)?) } else { run };
-            run.run()?;
-        }
+    for (what, program, _) in subjects {
+        let program = programs.join(program);
+        // A thousand watchers are a thousand connections, and as many again on the server's side.
+        let run = cmd!(sh, "prlimit --nofile=16384: {program} {options...}");
+        let run = if *what == What::Proxy { run.env("LATEEN_ENVOY", envoy::program(sh)?) } else { run };
+        run.run()?;
     }
     Ok(())
 }

@@ -4,11 +4,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use xshell::Shell;
 
-use crate::{
-    build::{self, Profile},
-    localkube::Localkube,
-    packages,
-};
+use crate::{build, localkube::Localkube, packages};
 
 /// Options of `cargo xtask cluster`.
 #[derive(Args, Debug)]
@@ -41,7 +37,7 @@ pub(crate) fn run(sh: &Shell, args: &Cluster) -> Result<()> {
     if matches!(args.verb, Verb::Up { .. }) {
         packages::ensure(sh, packages::CLUSTER)?;
     }
-    let cluster = Localkube::new(&build::workspace(sh, Profile::Dev)?, &args.name);
+    let cluster = Localkube::new(&build::workspace(sh)?, &args.name);
     match &args.verb {
         Verb::Up { more } => cluster.up(sh, more)?,
         Verb::Down => cluster.down(sh)?,

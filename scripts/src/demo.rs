@@ -15,8 +15,7 @@ use serde_json::Value;
 use xshell::Shell;
 
 use crate::{
-    build::{self, Profile},
-    http,
+    build, http,
     localkube::{Localkube, Pods},
     mesh::{self, DataPlane},
     packages,
@@ -65,7 +64,7 @@ impl Demo {
 pub(crate) fn run(sh: &Shell, args: &Demo) -> Result<()> {
     packages::ensure(sh, packages::CLUSTER)?;
     println!("building (a clean clone takes minutes, later calls seconds)");
-    let programs = build::workspace(sh, Profile::Dev)?;
+    let programs = build::workspace(sh)?;
     let own = if args.once { format!("{ONCE}{}", std::process::id()) } else { "demo".to_owned() };
     let cluster = Localkube::new(&programs, args.name.as_deref().unwrap_or(&own));
     if !args.once {

@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use xshell::{Shell, cmd};
 
 use crate::{
-    build::{self, Profile, cargo},
+    build::{self, cargo},
     localkube::Localkube,
     mesh::{self, DataPlane},
     packages,
@@ -100,7 +100,7 @@ pub(crate) fn run(sh: &Shell, args: &E2e) -> Result<()> {
 /// Starts an instance with the mesh on it, runs the suite, ends it, and looks for what was left behind.
 fn on_localkube(sh: &Shell, args: &E2e) -> Result<()> {
     packages::ensure(sh, &[packages::CLUSTER, packages::E2E].concat())?;
-    let programs = build::workspace(sh, Profile::Dev)?;
+    let programs = build::workspace(sh)?;
     let cluster = Localkube::new(&programs, &format!("{PREFIX}{}", std::process::id()));
     cluster.sweep(sh, PREFIX)?;
     let own = ["--quiet", "--outside-host", OUTSIDE_HOST].map(str::to_owned);
@@ -128,7 +128,7 @@ fn current() -> Result<PathBuf> {
 
 /// Installs the mesh where there is none, and runs its promises.
 fn on_foreign(sh: &Shell, args: &E2e, kubeconfig: &Path) -> Result<()> {
-    let programs = build::workspace(sh, Profile::Dev)?;
+    let programs = build::workspace(sh)?;
     let kubeconfig = kubeconfig.display().to_string();
     if !mesh::is_installed(sh, &kubeconfig) {
         mesh::install(sh, &programs, &kubeconfig, args.data_plane, PROFILE)?;

@@ -20,17 +20,13 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use xshell::{Shell, cmd};
+use xshell::Shell;
 
 use self::{
     layout::{Base, Image, Layer},
     tar::Tar,
 };
-use crate::build::cargo;
-
-/// Where static programs can run without any file beside them.
-const TARGET: &str =
-    if cfg!(target_arch = "aarch64") { "aarch64-unknown-linux-gnu" } else { "x86_64-unknown-linux-gnu" };
+use crate::build;
 
 /// Options of `cargo xtask images`.
 #[derive(Args, Debug)]
@@ -114,7 +110,7 @@ pub(crate) fn run(sh: &Shell, args: &Images) -> Result<()> {
     );
     let programs = match &args.programs {
         Some(folder) => sh.current_dir().join(folder),
-        None => build_static(sh)?,
+        None => build::shipped(sh, &entries.iter().map(|entry| entry.program).collect::<Vec<_>>())?,
     };
     let base = args.base.as_ref().map(|folder| Base::read(&sh.current_dir().join(folder))).transpose()?;
     let out = sh.current_dir().join(&args.out);
@@ -128,17 +124,6 @@ pub(crate) fn run(sh: &Shell, args: &Images) -> Result<()> {
         println!("{}: {}", image.reference(), out.join(entry.short()).display());
     }
     Ok(())
-}
-
-/// Builds all programs so that they run without a base.
-fn build_static(sh: &Shell) -> Result<PathBuf> {
-    let cargo = cargo();
-    cmd!(sh, "{cargo} build --workspace --bins --release --locked --target {TARGET}")
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        .run()
-        .context("the static programs do not build")?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    Ok(sh.current_dir().join(target).join(TARGET).join("release"))
 }
 
 impl Entry {

@@ -6,7 +6,7 @@ use xshell::{Shell, cmd};
 
 use crate::{
     bench,
-    build::{self, Profile, cargo},
+    build::{self, cargo},
     demo, e2e, envoy,
     mesh::DataPlane,
     packages,
@@ -33,7 +33,7 @@ fn run_steps(sh: &Shell, steps: &mut Steps) -> Result<()> {
     steps.run("tidy", || tidy::run(sh, &tidy::Tidy::default()))?;
     steps.run("format", || Ok(cmd!(sh, "{cargo} fmt --all --check").run()?))?;
     steps.run("clippy", || Ok(cmd!(sh, "{cargo} clippy --workspace --all-targets --locked -- -D warnings").run()?))?;
-    steps.run("build", || build::workspace(sh, Profile::Dev))?;
+    steps.run("build", || build::workspace(sh))?;
     steps.run("tests", || unit_tests(sh))?;
     steps.run("e2e", || e2e::run(sh, &e2e::E2e::default()))?;
     if DataPlane::default() != DataPlane::Envoy {
