@@ -127,7 +127,7 @@ impl Beside {
         let port = settings.ports.status;
         let listener = bind(port).await.map_err(|source| AgentError::Port { port, source })?;
         // Served to the end: the kubelet and preStop hooks still ask while the data plane drains.
-        spawn_logged("the agent's port is no longer served", serve(listener, status.router(), Drain::new()));
+        tokio::spawn(serve(listener, status.router(), Drain::new()));
         Ok(Self { drain, credentials, metrics, status })
     }
 }

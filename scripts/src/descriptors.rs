@@ -76,6 +76,7 @@ const ROOTS: &[&str] = &[
     "google.protobuf.Any",
     "google.protobuf.BoolValue",
     "google.protobuf.Empty",
+    "google.protobuf.MessageOptions",
     "google.protobuf.StringValue",
     "google.protobuf.Struct",
 ];

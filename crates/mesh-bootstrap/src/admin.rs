@@ -3,6 +3,8 @@
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    pin::pin,
+    time::Duration,
 };
 
 use axum::{
@@ -13,7 +15,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use tokio::net::TcpListener;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::sleep,
+};
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 
 use crate::{Drain, LogHandle, Metrics, Readiness, metrics::CONTENT_TYPE as OPEN_METRICS};
 
@@ -109,14 +118,54 @@ pub async fn bind(port: u16) -> io::Result<TcpListener> {
     }
 }
 
-/// Serves `router` until the drain begins; handlers see the caller's address ([`ConnectInfo`]).
+/// Serves `router` until the drain begins, and what was asked until then to its end; handlers see the caller's address
+/// ([`ConnectInfo`]).
 ///
-/// # Errors
-/// The listener fails.
-pub async fn serve(listener: TcpListener, router: Router, drain: Drain) -> io::Result<()> {
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move { drain.requested().await })
-        .await
+/// HTTP/1 and nothing else: axum's own server brings HTTP/2 along, which nobody speaks here and each proxy would carry.
+pub async fn serve(listener: TcpListener, router: Router, drain: Drain) {
+    let connections = TaskTracker::new();
+    loop {
+        let (stream, caller) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) if is_of_connection(&error) => continue,
+                // Too many open files, most likely: those of others may be closed by then.
+                Err(error) => {
+                    tracing::error!(%error, "a connection cannot be accepted");
+                    sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+            },
+            () = drain.requested() => break,
+        };
+        connections.spawn(answer(stream, caller, router.clone(), drain.clone()));
+    }
+    connections.close();
+    connections.wait().await;
+}
+
+/// Whether it was the caller who has gone.
+fn is_of_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+async fn answer(stream: TcpStream, caller: SocketAddr, router: Router, drain: Drain) {
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(caller));
+        router.clone().oneshot(request)
+    });
+    let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = drain.requested() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, %caller, "a connection has ended badly");
+    }
 }
 
 #[cfg(test)]

@@ -56,9 +56,8 @@ impl Messages {
     /// # Errors
     /// This program was built wrong.
     pub fn new() -> Result<Self, JsonError> {
-        // The library keeps descriptors of Google's own messages for good, made when it first needs them. Made first, they
-        // lie below what is given back to the system when these descriptors are dropped, and do not hold that up.
-        drop(DescriptorPool::global());
+        // Among them are those of options: else the library would look these up in descriptors of its own, which it makes
+        // when they are first wanted and keeps for good.
         let mut bytes = Vec::new();
         ZlibDecoder::new(include_bytes!("json/descriptors.zlib").as_slice()).read_to_end(&mut bytes)?;
         Ok(Self { pool: DescriptorPool::decode(bytes.as_slice())? })

@@ -21,7 +21,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::Router;
 use futures::future::BoxFuture;
 use mesh_bootstrap::{Drain, LogHandle, bind, serve};
 use mesh_xds::client::{self, Backoff, Dial, Settings};
@@ -111,9 +110,10 @@ pub(crate) async fn start(
     tasks.spawn(Feed::new(shared.clone(), held.clone(), subscriber).run(events, answers));
 
     tasks.spawn(forgive(shared.clone()));
-    spawn(&mut tasks, "health", health, admin::health(settings.ready.clone()));
-    spawn(&mut tasks, "metrics", prometheus, admin::metrics(shared.clone(), settings.began));
-    spawn(&mut tasks, "admin", admin, Admin::new(shared, held, settings, node).router());
+    // Served to the end: questions are asked also while the data plane drains.
+    tasks.spawn(serve(health, admin::health(settings.ready.clone()), Drain::new()));
+    tasks.spawn(serve(prometheus, admin::metrics(shared.clone(), settings.began), Drain::new()));
+    tasks.spawn(serve(admin, Admin::new(shared, held, settings, node).router(), Drain::new()));
     let (admin, health, prometheus) = addresses;
     Ok(Control { admin, health, prometheus, _tasks: tasks })
 }
@@ -139,13 +139,4 @@ async fn forgive(shared: Arc<Shared>) {
 /// Says which port it was.
 fn named(port: u16, bound: io::Result<TcpListener>) -> io::Result<TcpListener> {
     bound.map_err(|error| io::Error::new(error.kind(), format!("port {port} cannot be listened on: {error}")))
-}
-
-/// Served to the end: questions are asked also while the data plane drains.
-fn spawn(tasks: &mut JoinSet<()>, name: &'static str, listener: TcpListener, router: Router) {
-    tasks.spawn(async move {
-        if let Err(error) = serve(listener, router, Drain::new()).await {
-            tracing::error!(%error, name, "a port is no longer served");
-        }
-    });
 }

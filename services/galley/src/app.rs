@@ -248,12 +248,7 @@ async fn spawn_admin(
     let listener = bind(options.admin_port).await?;
     let address = listener.local_addr().map_err(|source| StartError::Port { port: options.admin_port, source })?;
     let router = admin.router().merge(mesh_bootstrap::local_only(debug(published)));
-    let served = mesh_bootstrap::serve(listener, router, drain.clone());
-    drop(drain.spawn(async move {
-        if let Err(error) = served.await {
-            tracing::error!(error = &error as &dyn std::error::Error, "the admin server ended");
-        }
-    }));
+    drop(drain.spawn(mesh_bootstrap::serve(listener, router, drain.clone())));
     Ok(address)
 }
 
