@@ -22,6 +22,9 @@ pub(crate) enum BodyError {
     /// The connection that it comes from broke.
     #[error("the body was cut off")]
     Cut(#[from] hyper::Error),
+    /// The stream that it comes from was reset.
+    #[error("the body was broken off")]
+    Reset(#[from] h2::Error),
     /// It took too long.
     #[error("the body took too long")]
     Late,

@@ -94,10 +94,10 @@ impl Record {
         stats: &Arc<HttpStats>,
         inbound: bool,
         progress: Rc<Progress>,
-    ) -> Self {
+    ) -> Box<Self> {
         stats.downstream_rq_total.inc();
         stats.downstream_rq_active.add(1);
-        Self {
+        Box::new(Self {
             worker: worker.clone(),
             downstream: downstream.clone(),
             manager: manager.clone(),
@@ -121,7 +121,7 @@ impl Record {
             why: None,
             kept: None,
             finished: false,
-        }
+        })
     }
 
     /// Keeps the head for the log, if there is one.
@@ -216,7 +216,7 @@ impl Record {
     }
 
     /// Tells the request's end: the one place where it is counted and logged.
-    pub(crate) fn finish(mut self) {
+    pub(crate) fn finish(mut self: Box<Self>) {
         self.tell();
     }
 

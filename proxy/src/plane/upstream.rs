@@ -8,7 +8,9 @@
 //! Where TLS calls a server by the host of the request, each host has a pool of its own: a connection serves only the name
 //! that its certificate was judged by.
 
+mod arriving;
 mod connect;
+mod http2;
 mod lease;
 mod pool;
 mod stream;
@@ -22,12 +24,11 @@ use std::{
 };
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use mesh_snapshot::{Cluster, Discovery, Host, Reason};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::pool::HostPool;
-pub(crate) use self::{connect::connect, lease::Lease};
+pub(crate) use self::{arriving::Arriving, connect::connect, lease::Lease};
 use super::{body::Body, stats::ClusterStats, worker::Worker};
 
 /// All pools of a worker.
@@ -52,7 +53,7 @@ pub(crate) struct ClusterSide {
 
 /// An answer that has begun, and the connection that it comes by.
 pub(crate) struct Sent {
-    pub(crate) response: Response<Incoming>,
+    pub(crate) response: Response<Arriving>,
     pub(crate) lease: Lease,
 }
 
@@ -154,7 +155,7 @@ impl ClusterSide {
         cluster: &Cluster,
         host: &Host,
         http2: bool,
-        request: Request<Body>,
+        request: Box<Request<Body>>,
     ) -> Result<Sent, Failure> {
         let pool = self.pool(cluster, host, &request);
         if http2 {

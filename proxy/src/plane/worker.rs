@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     ops::Deref,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, mpsc},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -17,8 +17,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::TcpListener,
+    runtime::{Builder, LocalOptions},
     sync::oneshot,
-    task::{AbortHandle, LocalSet},
+    task::AbortHandle,
     time::{MissedTickBehavior, interval},
 };
 
@@ -89,9 +90,16 @@ impl Drop for Running {
 /// The system gives no thread.
 pub(crate) fn start(shared: Arc<Shared>, number: usize) -> io::Result<Running> {
     let (stop, stopped) = oneshot::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (tell, told) = mpsc::channel();
     let thread = thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-        LocalSet::new().block_on(&runtime, async {
+        // Made where it runs: it cannot leave its thread, and so wakes its tasks without looking at other threads.
+        let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime,
+            // Whoever starts it waits for the word.
+            Err(error) => return drop(tell.send(error)),
+        };
+        drop(tell);
+        runtime.block_on(async {
             let worker = Worker::new(shared);
             tokio::select! {
                 () = worker.run() => {}
@@ -100,7 +108,10 @@ pub(crate) fn start(shared: Arc<Shared>, number: usize) -> io::Result<Running> {
             worker.log.flush();
         });
     })?;
-    Ok(Running { stop: Some(stop), thread: Some(thread) })
+    match told.recv() {
+        Ok(error) => Err(error),
+        Err(_) => Ok(Running { stop: Some(stop), thread: Some(thread) }),
+    }
 }
 
 /// Runs a task on the worker's own thread.

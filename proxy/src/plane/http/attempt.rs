@@ -21,12 +21,13 @@ use super::{
     forward::{Exchange, Outgoing, overflow},
     local::Reply,
     plan::{Limit, NewHost},
+    prepare::clean,
 };
 use crate::plane::{
     body::Body,
     flags::Flags,
     record::Record,
-    upstream::{ClusterSide, Failure, Sent},
+    upstream::{Arriving, ClusterSide, Failure, Sent},
     worker::Worker,
 };
 
@@ -104,7 +105,7 @@ impl Attempt<'_> {
         };
         let busy = Busy::new(self.side, &host);
         let began = Instant::now();
-        let sending = self.side.send(self.cluster, &host, http2, request);
+        let sending = self.side.send(self.cluster, &host, http2, Box::new(request));
         let sent = match self.outgoing.plan.per_try {
             None => sending.await,
             Some(limit) => tokio::select! {
@@ -172,6 +173,8 @@ pub(super) fn request_to(
     if let Some(scheme) = http2 {
         uri.scheme = Some(scheme);
         uri.authority = Some(Authority::try_from(authority.as_bytes()).ok()?);
+        // A route may have set what HTTP/2 has no word for.
+        clean(&mut headers);
     } else {
         headers.insert(header::HOST, authority.clone());
     }
@@ -380,7 +383,7 @@ impl<'a> Tries<'a> {
 }
 
 /// The status by which an endpoint's health is judged: gRPC's, where the answer is nothing but that.
-fn health_status(response: &http::Response<hyper::body::Incoming>) -> u16 {
+fn health_status(response: &http::Response<Arriving>) -> u16 {
     let grpc = response.headers().get("grpc-status").and_then(|status| status.to_str().ok());
     match grpc {
         Some("14") => 503,

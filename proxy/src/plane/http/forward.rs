@@ -47,14 +47,15 @@ pub(super) struct Exchange<'a> {
 
 impl Exchange<'_> {
     /// Answers in the upstream's place.
-    pub(super) fn refuse(&self, reply: Reply, record: Record) -> Response<Body> {
+    pub(super) fn refuse(&self, reply: Reply, record: Box<Record>) -> Response<Body> {
         let cluster = record.cluster.as_ref().map(|cluster| &cluster.provenance);
         let reply = reply.decided_by(&Deciders { cluster, ..self.routed.deciders() });
         reply.send(self.connection, record)
     }
 }
 
-/// A request that is ready to be sent.
+/// A request that is ready to be sent. Boxed, as all that is large and lives as long as a request: what is moved from one
+/// future into the next is copied, and kept in both.
 pub(super) struct Outgoing {
     pub(super) parts: Parts,
     /// The host as the upstream sees it, unless that is the endpoint's own name.
@@ -70,7 +71,7 @@ pub(super) struct Outgoing {
 /// Sends a request on.
 pub(super) async fn forward(
     exchange: Exchange<'_>,
-    mut record: Record,
+    mut record: Box<Record>,
     prepared: &Prepared,
     parts: Parts,
     rest: Rest,
@@ -105,7 +106,7 @@ pub(super) async fn forward(
         Err(none) => return exchange.refuse(nowhere(none), record),
     }
     if let Some(kind) = &prepared.upgrade {
-        return upgrade::forward(exchange, record, &cluster, outgoing, kind, rest, permit).await;
+        return Box::pin(upgrade::forward(exchange, record, &cluster, outgoing, kind, rest, permit)).await;
     }
     let retry = exchange.to.retry.as_ref().filter(|policy| policy.retries > 0);
     let body = if rest.incoming.is_end_stream() {
@@ -119,7 +120,12 @@ pub(super) async fn forward(
 }
 
 /// Changes the head as the route asks.
-fn outgoing(exchange: &Exchange<'_>, record: &mut Record, prepared: &Prepared, mut parts: Parts) -> Option<Outgoing> {
+fn outgoing(
+    exchange: &Exchange<'_>,
+    record: &mut Record,
+    prepared: &Prepared,
+    mut parts: Parts,
+) -> Option<Box<Outgoing>> {
     let head = prepared.head(&parts);
     let plan = Plan::of(exchange, &head);
     let unchanged = exchange.routed.changes(Some(exchange.target)).all(|changes| changes.request.is_empty());
@@ -156,15 +162,15 @@ fn outgoing(exchange: &Exchange<'_>, record: &mut Record, prepared: &Prepared, m
         NewHost::Same | NewHost::Upstream => prepared.authority.clone(),
     };
     let destinations = Destinations::Dialled(exchange.connection.downstream.destination);
-    Some(Outgoing { parts, authority, path, scheme: prepared.scheme, plan, destinations })
+    Some(Box::new(Outgoing { parts, authority, path, scheme: prepared.scheme, plan, destinations }))
 }
 
 /// Tries until an answer is good, or no try is left.
 async fn attempts(
     exchange: Exchange<'_>,
-    mut record: Record,
+    mut record: Box<Record>,
     cluster: &Arc<Cluster>,
-    outgoing: Outgoing,
+    outgoing: Box<Outgoing>,
     body: Option<RequestBody>,
     retry: Option<&RetryPolicy>,
     permit: Permit,

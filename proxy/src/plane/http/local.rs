@@ -66,7 +66,7 @@ impl Reply {
     }
 
     /// Answers, and tells the request's end.
-    pub(super) fn send(self, connection: &HttpConnection, mut record: Record) -> Response<Body> {
+    pub(super) fn send(self, connection: &HttpConnection, mut record: Box<Record>) -> Response<Body> {
         record.flags.set(self.flags);
         record.details = self.details;
         let nobody = || self.reason.map(|reason| Why::of(reason, &Deciders::default()));

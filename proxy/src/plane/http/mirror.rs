@@ -61,7 +61,7 @@ async fn send(
         return side.stats.upstream_cx_none_healthy.inc();
     };
     let _busy = super::attempt::Busy::new(&side, &host);
-    if let Ok(sent) = side.send(cluster, &host, http2, request).await {
+    if let Ok(sent) = side.send(cluster, &host, http2, Box::new(request)).await {
         // Read to its end, so that the connection can be used again.
         let (_, mut incoming) = sent.response.into_parts();
         while let Some(Ok(_)) = incoming.frame().await {}

@@ -16,9 +16,16 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 
 /// Headers of one connection only (RFC 9110, 7.6.1).
 const HOP_BY_HOP: &[&str] = &["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
-/// Those, and what is looked at together with them.
-const OF_CONNECTION: &[&str] =
-    &["connection", "expect", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
+/// Those, and what is looked at together with them; as names, most of which are compared by a number.
+static OF_CONNECTION: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::EXPECT,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
 
 /// What only Envoy itself may say to an upstream: whoever calls is not believed.
 const INTERNAL: &[&str] = &[
@@ -152,7 +159,7 @@ fn authority(parts: &Parts) -> Option<HeaderValue> {
 /// Takes away the headers of one connection. `Expect` is answered here, when the body is first asked for.
 pub(super) fn clean(headers: &mut HeaderMap) {
     // Most heads have none of them; one look at each name is cheaper than a search for each of these.
-    if !headers.keys().any(|name| OF_CONNECTION.contains(&name.as_str())) {
+    if !headers.keys().any(|name| OF_CONNECTION.contains(name)) {
         return;
     }
     // Headers that `Connection` names belong to the connection, too.

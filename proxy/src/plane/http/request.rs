@@ -155,7 +155,7 @@ fn local_action(
     routed: &Routed<'_>,
     head: &Head<'_>,
     parts: &Parts,
-    record: Record,
+    record: Box<Record>,
     connection: &HttpConnection,
 ) -> Response<Body> {
     let mut reply = match action {

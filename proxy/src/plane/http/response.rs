@@ -9,7 +9,6 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 use mesh_snapshot::{Deciders, Facts, Head, Permit, Reason, Routed, ServerHeader, Target};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -24,7 +23,7 @@ use crate::plane::{
     body::{Body, BodyError},
     flags::Flags,
     record::{Record, RequestFacts, Why},
-    upstream::Lease,
+    upstream::{Arriving, Lease},
 };
 
 const SERVICE_TIME: HeaderName = HeaderName::from_static("x-envoy-upstream-service-time");
@@ -106,7 +105,7 @@ pub(super) fn pass_head(
 /// Passes an answer on.
 pub(super) fn pass(
     exchange: &Exchange<'_>,
-    mut record: Record,
+    mut record: Box<Record>,
     outgoing: &Outgoing,
     answer: Box<Answer>,
     permit: Permit,
@@ -129,7 +128,7 @@ pub(super) fn pass(
 
 /// The body of an answer. When it ends, so does the request.
 pub(crate) struct ResponseBody {
-    incoming: Incoming,
+    incoming: Arriving,
     deadline: Option<Pin<Box<Sleep>>>,
     silence: Option<(Duration, Pin<Box<Sleep>>)>,
     max_requests: Option<u32>,
@@ -138,7 +137,7 @@ pub(crate) struct ResponseBody {
 
 /// What an answer holds until its end.
 struct Open {
-    record: Record,
+    record: Box<Record>,
     lease: Lease,
     _busy: Busy,
     _permit: Permit,
@@ -216,7 +215,7 @@ impl HttpBody for ResponseBody {
             ),
             None => self.end(),
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Cut)))
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -31,9 +31,9 @@ pub(super) fn is_allowed(exchange: &Exchange<'_>, kind: &str) -> bool {
 /// Sends such a request on, and passes bytes both ways once the upstream agrees.
 pub(super) async fn forward(
     exchange: Exchange<'_>,
-    mut record: Record,
+    mut record: Box<Record>,
     cluster: &Arc<Cluster>,
-    outgoing: Outgoing,
+    outgoing: Box<Outgoing>,
     kind: &str,
     rest: Rest,
     permit: Permit,
@@ -42,7 +42,7 @@ pub(super) async fn forward(
     let side = worker.upstreams.side(worker, cluster);
     let context = worker.pick_for(outgoing.destinations.of_try(0));
     let picked = cluster.pick(&PickContext { hash: outgoing.plan.affinity.hash, ..context });
-    let fail = |ended: Ended, record: Record| match ended.into_answer() {
+    let fail = |ended: Ended, record: Box<Record>| match ended.into_answer() {
         Err(reply) => exchange.refuse(*reply, record),
         Ok(_) => Reply::new(StatusCode::BAD_GATEWAY, Flags::default(), "upgrade_failed").send(connection, record),
     };

@@ -7,8 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+use h2::client::SendRequest;
 use http::Request;
-use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
 use mesh_snapshot::{Cluster, Permit, Resource, Speaks};
 use rustls_pki_types::ServerName;
@@ -18,14 +20,11 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{ClusterSide, Failure, Lease, Sent, connect, stream::Shared};
-use crate::plane::{body::Body, http::LocalExecutor, io::Wire, worker::spawn};
+use super::{Arriving, ClusterSide, Failure, Lease, Sent, connect, http2, stream::Shared};
+use crate::plane::{body::Body, io::Wire, worker::spawn};
 
 /// How many streams one HTTP/2 connection carries if nobody says.
 const STREAMS: u32 = 1024;
-/// What an HTTP/2 peer may send before it has to wait, per stream and per connection.
-const STREAM_WINDOW: u32 = 256 << 10;
-const CONNECTION_WINDOW: u32 = 1 << 20;
 /// How long a connection is believed to be as it was.
 const JUST_NOW: Duration = Duration::from_millis(5);
 /// How often a request that waits for a connection looks whether another worker gave one back.
@@ -66,7 +65,9 @@ impl Http1 {
 
 /// An HTTP/2 connection.
 pub(super) struct Http2 {
-    sender: http2::SendRequest<Body>,
+    sender: SendRequest<Bytes>,
+    /// It takes no further request.
+    closed: Rc<Cell<bool>>,
     local: Option<SocketAddr>,
     born: Instant,
     rested: Cell<Instant>,
@@ -107,33 +108,33 @@ impl HostPool {
     pub(super) fn tidy(&self, idle: Option<Duration>, now: Instant) -> bool {
         let rests = |since: Instant| idle.is_none_or(|limit| now.saturating_duration_since(since) < limit);
         self.idle.borrow_mut().retain(|c| !c.sender.is_closed() && rests(c.rested));
-        self.shared.borrow_mut().retain(|c| !c.sender.is_closed() && (c.active.get() > 0 || rests(c.rested.get())));
+        self.shared.borrow_mut().retain(|c| !c.closed.get() && (c.active.get() > 0 || rests(c.rested.get())));
         self.open.get() > 0
     }
 
-    /// Sends a request by HTTP/1.
+    /// Sends a request by HTTP/1. To open a connection is rare, and boxed: else each request would carry room for it.
     pub(super) async fn send_http1(
         self: Rc<Self>,
         side: &Rc<ClusterSide>,
         cluster: &Cluster,
-        mut request: Request<Body>,
+        mut request: Box<Request<Body>>,
     ) -> Result<Sent, Failure> {
         loop {
             let mut connection = match self.take_idle(cluster) {
                 Some(connection) => connection,
-                None => match self.open_http1(side, cluster).await? {
+                None => match Box::pin(self.open_http1(side, cluster)).await? {
                     Some(connection) => connection,
                     None => continue,
                 },
             };
             let reused = connection.served > 0;
             connection.served += 1;
-            match connection.sender.try_send_request(request).await {
+            match connection.sender.try_send_request(*request).await {
                 Ok(response) => {
-                    let local = connection.local;
+                    let (response, local) = (response.map(Arriving::Http1), connection.local);
                     return Ok(Sent { response, lease: Lease::http1(self, connection, local) });
                 }
-                Err(error) => request = unsent(error, reused)?,
+                Err(error) => *request = unsent(error, reused)?,
             }
         }
     }
@@ -143,7 +144,7 @@ impl HostPool {
         self: Rc<Self>,
         side: &Rc<ClusterSide>,
         cluster: &Cluster,
-        mut request: Request<Body>,
+        request: Box<Request<Body>>,
     ) -> Result<Sent, Failure> {
         loop {
             let connection = match self.shared_connection(cluster) {
@@ -152,7 +153,7 @@ impl HostPool {
                     let _turn = self.dialling.lock().await;
                     match self.shared_connection(cluster) {
                         Some(connection) => connection,
-                        None => match self.open_http2(side, cluster).await? {
+                        None => match Box::pin(self.open_http2(side, cluster)).await? {
                             Some(connection) => connection,
                             None => continue,
                         },
@@ -161,9 +162,15 @@ impl HostPool {
             };
             let reused = connection.served.replace(connection.served.get() + 1) > 0;
             let lease = Lease::http2(&self, &connection, connection.local);
-            match connection.sender.clone().try_send_request(request).await {
-                Ok(response) => return Ok(Sent { response, lease }),
-                Err(error) => request = unsent(error, reused)?,
+            let mut sender = connection.sender.clone();
+            if http2::ready(&mut sender).await.is_ok() {
+                let response = http2::send(&mut sender, request).await.map_err(|error| stream_failure(&error))?;
+                return Ok(Sent { response, lease });
+            }
+            // It was over before anything was written: by another one, if this one has served, and nobody notices.
+            connection.closed.set(true);
+            if !reused {
+                return Err(Failure::Reset { request_sent: false });
             }
         }
     }
@@ -188,7 +195,7 @@ impl HostPool {
         shared.retain(|c| {
             let young = options.max_age.is_none_or(|limit| c.born.elapsed() < limit);
             let unspent = options.max_requests.is_none_or(|limit| c.served.get() < limit);
-            !c.sender.is_closed() && young && unspent
+            !c.closed.get() && young && unspent
         });
         shared.iter().find(|c| c.active.get() < streams).cloned()
     }
@@ -264,19 +271,18 @@ impl HostPool {
     ) -> Result<Option<Rc<Http2>>, Failure> {
         let Some((stream, room)) = self.dial(side, cluster, Speaks::Http2).await? else { return Ok(None) };
         let local = stream.tcp().local_addr().ok();
-        let (sender, connection) = http2::Builder::new(LocalExecutor)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| failure(&error))?;
+        let (sender, connection) = http2::open(stream).await.map_err(|error| stream_failure(&error))?;
+        let closed = Rc::new(Cell::new(false));
+        let ended = closed.clone();
         spawn(async move {
             drop(connection.await);
+            ended.set(true);
             drop(room);
         });
         let now = Instant::now();
         let connection = Rc::new(Http2 {
             sender,
+            closed,
             local,
             born: now,
             rested: Cell::new(now),
@@ -309,7 +315,7 @@ impl HostPool {
             drop(connection.with_upgrades().await);
             drop(room);
         });
-        let response = sender.send_request(request).await.map_err(|error| failure(&error))?;
+        let response = sender.send_request(request).await.map_err(|error| failure(&error))?.map(Arriving::Http1);
         Ok(Sent { response, lease: Lease::own(sender, local) })
     }
 }
@@ -324,13 +330,13 @@ fn unsent(mut error: TrySendError<Request<Body>>, reused: bool) -> Result<Reques
     }
 }
 
-/// What an error of the codec means.
+/// What an error of HTTP/1's codec means.
 fn failure(error: &hyper::Error) -> Failure {
-    let reason = std::error::Error::source(error).and_then(|source| source.downcast_ref::<h2::Error>());
-    match reason {
-        Some(reason) if reason.reason() == Some(h2::Reason::REFUSED_STREAM) => Failure::Refused,
-        Some(reason) if reason.is_go_away() && reason.is_remote() => Failure::Refused,
-        _ if error.is_parse() => Failure::Protocol,
-        _ => Failure::Reset { request_sent: true },
-    }
+    if error.is_parse() { Failure::Protocol } else { Failure::Reset { request_sent: true } }
+}
+
+/// What an error of a stream means.
+fn stream_failure(error: &h2::Error) -> Failure {
+    let is_refused = error.reason() == Some(h2::Reason::REFUSED_STREAM) || error.is_go_away() && error.is_remote();
+    if is_refused { Failure::Refused } else { Failure::Reset { request_sent: true } }
 }
