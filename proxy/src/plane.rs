@@ -20,6 +20,7 @@ mod dns;
 mod feed;
 mod files;
 mod flags;
+mod gather;
 mod held;
 mod http;
 mod io;

@@ -39,6 +39,7 @@ use mesh_snapshot::{Codec, Handler, HttpManager};
 pub(crate) use self::response::ResponseBody;
 use super::{
     accept::{Downstream, Place},
+    gather::{Gather, turn},
     io::Io,
     stats::HttpStats,
     worker::{Worker, spawn},
@@ -135,10 +136,11 @@ impl HttpConnection {
             .max_header_list_size(manager.max_headers_kb * 1024);
         let connection = self.clone();
         let service = service_fn(move |request| Self::answer(connection.clone(), request));
-        let mut serving = pin!(builder.serve_connection(TokioIo::new(io), service));
+        let io = Gather::new(io);
+        let mut serving = pin!(builder.serve_connection(TokioIo::new(io.clone()), service));
         let mut draining = self.worker.shared.life.draining();
         let ended = tokio::select! {
-            ended = &mut serving => ended,
+            ended = turn(&io, serving.as_mut()) => ended,
             () = async {
                 tokio::select! {
                     () = self.overdue(manager) => {}
@@ -147,7 +149,7 @@ impl HttpConnection {
                 }
             } => {
                 serving.as_mut().graceful_shutdown();
-                serving.await
+                turn(&io, serving).await
             }
         };
         self.note_end(ended);

@@ -19,7 +19,7 @@ use http_body::Body as _;
 use tokio::{net::TcpStream, task::AbortHandle};
 
 use super::Arriving;
-use crate::plane::{body::Body, io::Wire, worker::spawn};
+use crate::plane::{body::Body, gather::Gather, io::Wire, worker::spawn};
 
 /// What a peer may send before it has to wait, per stream and per connection.
 const STREAM_WINDOW: u32 = 256 << 10;
@@ -31,8 +31,8 @@ const WAITING: usize = 1 << 20;
 
 /// Begins HTTP/2: what sends requests, and what reads and writes for them.
 pub(super) async fn open(
-    stream: Wire<TcpStream>,
-) -> Result<(SendRequest<Bytes>, client::Connection<Wire<TcpStream>>), h2::Error> {
+    stream: Gather<Wire<TcpStream>>,
+) -> Result<(SendRequest<Bytes>, client::Connection<Gather<Wire<TcpStream>>>), h2::Error> {
     client::Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)

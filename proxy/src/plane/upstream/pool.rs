@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
+    pin::pin,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -21,7 +22,12 @@ use tokio::{
 };
 
 use super::{Arriving, ClusterSide, Failure, Lease, Sent, connect, http2, stream::Shared};
-use crate::plane::{body::Body, io::Wire, worker::spawn};
+use crate::plane::{
+    body::Body,
+    gather::{Gather, turn},
+    io::Wire,
+    worker::spawn,
+};
 
 /// How many streams one HTTP/2 connection carries if nobody says.
 const STREAMS: u32 = 1024;
@@ -271,11 +277,12 @@ impl HostPool {
     ) -> Result<Option<Rc<Http2>>, Failure> {
         let Some((stream, room)) = self.dial(side, cluster, Speaks::Http2).await? else { return Ok(None) };
         let local = stream.tcp().local_addr().ok();
-        let (sender, connection) = http2::open(stream).await.map_err(|error| stream_failure(&error))?;
+        let stream = Gather::new(stream);
+        let (sender, connection) = http2::open(stream.clone()).await.map_err(|error| stream_failure(&error))?;
         let closed = Rc::new(Cell::new(false));
         let ended = closed.clone();
         spawn(async move {
-            drop(connection.await);
+            drop(turn(&stream, pin!(connection)).await);
             ended.set(true);
             drop(room);
         });
