@@ -29,8 +29,9 @@ const OF_THE_MESH: &[&str] =
 const OF_THE_CONTROL_PLANE: &[&str] =
     &["explain", "injection", "journeys", "no_request_lost", "protocols", "refusals", "weighted_routing"];
 
-/// The journeys of users, from the first step to the last.
-const JOURNEYS: &[&str] = &["journeys", "mesh_policy"];
+/// The journeys of users, from the first step to the last, with what they look at on the way: an injected pod, and what
+/// `lateenctl explain` says.
+const JOURNEYS: &[&str] = &["explain", "injection", "journeys", "mesh_policy"];
 
 /// A host beyond the cluster that a journey's author made up.
 const OUTSIDE_HOST: &str = "api.external.com";

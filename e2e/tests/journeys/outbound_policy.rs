@@ -2,7 +2,12 @@
 //! the way.
 
 use anyhow::{Result, ensure};
-use e2e::{Cluster, mesh::DataPlane, proxy::IS_CUT};
+use e2e::{
+    Cluster, Space,
+    ctl::lateenctl,
+    mesh::{Caller, DataPlane},
+    proxy::IS_CUT,
+};
 
 use crate::beyond;
 
@@ -24,6 +29,11 @@ spec:
 
 const GOOGLE: &str = "https://google.com";
 
+/// Known from the journey's first half: at a port where the mesh knows TLS, server names are read, and so can be told.
+const SERVICE_ENTRY_OF_CNN: &str = "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: cnn}, \
+                                    spec: {hosts: [edition.cnn.com], ports: [{number: 443, name: tls, protocol: TLS}], \
+                                    resolution: DNS}}";
+
 /// With it the mesh knows HTTP at port 80, where a refusal can be an answer.
 const WEB: &str = "{apiVersion: v1, kind: Service, metadata: {name: web}, \
                    spec: {selector: {app: web}, ports: [{name: http, port: 80}]}}";
@@ -40,6 +50,7 @@ async fn journey_4_only_registered_hosts_are_reached() -> Result<()> {
         .in_namespace(|space| async move {
             space.opt_in().await?;
             space.apply_text(WEB)?;
+            space.apply_text(SERVICE_ENTRY_OF_CNN)?;
             let sleep = space.caller("sleep").await?;
             beyond::is_logged(&sleep, GOOGLE, &sleep.proxy, &["PassthroughCluster", ":443 "]).await?;
             space.apply_text(REGISTRY_ONLY)?;
@@ -50,6 +61,7 @@ async fn journey_4_only_registered_hosts_are_reached() -> Result<()> {
                 let labels = ["reporter=\"source\"", "destination_service_name=\"BlackHoleCluster\""];
                 sleep.proxy.counted("istio_tcp_connections_opened_total", &labels).await?;
             }
+            is_told_why(&space, &sleep, data_plane).await?;
             // Plain HTTP to a port that the mesh knows has an answer.
             let (status, _) = sleep.curl(&["http://google.com"]).await?;
             ensure!(status == 502, "http://google.com is answered with {status}");
@@ -57,4 +69,18 @@ async fn journey_4_only_registered_hosts_are_reached() -> Result<()> {
             beyond::is_logged(&sleep, GOOGLE, &sleep.proxy, &["outbound|443||google.com"]).await.map(drop)
         })
         .await
+}
+
+/// Where a person looks, there is the host, who decided, and the way out.
+async fn is_told_why(space: &Space, sleep: &Caller, data_plane: DataPlane) -> Result<()> {
+    const HINT: &str = "add a ServiceEntry for the host";
+    let object = format!("Sidecar {}/default", space.name);
+    let said = lateenctl(&["explain", &sleep.proxy.name(), "GET", GOOGLE], "").await?;
+    for part in ["BLACKHOLE", "google.com", &object, HINT] {
+        ensure!(said.contains(part), "explain does not say {part}:\n{said}");
+    }
+    if data_plane == DataPlane::Lateen {
+        sleep.proxy.logged(&["reason=BLACKHOLE", "host=\"google.com\"", &object, HINT, "try="]).await?;
+    }
+    Ok(())
 }

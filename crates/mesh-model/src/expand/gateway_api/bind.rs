@@ -27,12 +27,11 @@ pub(super) enum Place {
 #[derive(Debug, Default)]
 pub(super) struct Binder {
     http: BTreeMap<(Place, Hostname), Vec<Piece>>,
-    /// By port; those of any port come last.
-    tls: BTreeMap<(Place, Hostname), BTreeMap<Reverse<Option<PortNumber>>, Way>>,
+    tls: BTreeMap<(Place, Hostname), Ways>,
 }
 
-/// Where connections go, and the route that says so.
-type Way = (Meta, Vec<WeightedDestination>);
+/// Where connections go, and the route that says so, by port; what is of any port comes last.
+type Ways = BTreeMap<Reverse<Option<PortNumber>>, (Meta, Vec<WeightedDestination>)>;
 
 #[derive(Clone, Debug)]
 struct Piece {
@@ -74,11 +73,11 @@ impl Binder {
         }
         for ((place, host), ways) in &self.tls {
             let Some((oldest, _)) = ways.values().min_by(|(a, _), (b, _)| a.age(b)) else { continue };
-            let way = |(Reverse(port), (_, to)): (&Reverse<Option<PortNumber>>, &Way)| {
-                let l4 = L4Match { port: *port, ..L4Match::default() };
-                TlsRoute { matches: vec![TlsMatch { sni_hosts: vec![host.clone()], l4 }], route: to.clone() }
+            let way = |port: Option<PortNumber>, to: &[WeightedDestination]| {
+                let l4 = L4Match { port, ..L4Match::default() };
+                TlsRoute { matches: vec![TlsMatch { sni_hosts: vec![host.clone()], l4 }], route: to.to_vec() }
             };
-            let tls = ways.iter().map(way).collect();
+            let tls = ways.iter().map(|(Reverse(port), (_, to))| way(*port, to)).collect();
             made.push(object(names.meta(oldest, place, "tls-"), place, host, Vec::new(), tls));
         }
         made
