@@ -17,8 +17,11 @@ use tokio::{net::TcpStream, time};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tower::Service;
 
-/// How long TCP and the handshake may take together.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long TCP may take. A pod that has gone answers nothing, and what is sent again goes to it again, as connections are
+/// tracked; a new attempt goes to one that lives.
+const REACHED: Duration = Duration::from_secs(2);
+/// How long the handshake may take. A server that is ending may still take connections, and never look at them.
+const SHAKEN: Duration = Duration::from_secs(5);
 
 /// Connects to one server, whatever URI it is asked for. A connector for tonic and hyper.
 #[derive(Clone)]
@@ -58,14 +61,11 @@ impl Dialer {
     /// Connects.
     ///
     /// # Errors
-    /// Name resolution, TCP or the handshake fails, or takes longer than ten seconds.
+    /// Name resolution and TCP fail or take longer than two seconds, or the handshake fails or takes longer than five.
     pub async fn connect(&self) -> io::Result<TlsStream<TcpStream>> {
-        let connect = async {
-            let stream = TcpStream::connect(&*self.address).await?;
-            stream.set_nodelay(true)?;
-            self.connector.connect(self.name.clone(), stream).await
-        };
-        time::timeout(PATIENCE, connect).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        let stream = time::timeout(REACHED, TcpStream::connect(&*self.address)).await??;
+        stream.set_nodelay(true)?;
+        time::timeout(SHAKEN, self.connector.connect(self.name.clone(), stream)).await?
     }
 }
 
