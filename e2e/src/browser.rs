@@ -3,15 +3,15 @@
 use std::{
     env,
     net::SocketAddr,
-    path::PathBuf,
-    process::{Command, Stdio},
+    path::{Path, PathBuf},
+    process::Stdio,
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use tokio::{io::copy_bidirectional, net::TcpListener, task::JoinSet};
+use tokio::{io::copy_bidirectional, net::TcpListener, process::Command, task::JoinSet};
 
 use crate::Cluster;
 
@@ -47,9 +47,9 @@ pub fn for_test(test: &str) -> Option<PathBuf> {
 ///
 /// # Errors
 /// The browser could not be run, or took more than a minute.
-pub async fn open(browser: &PathBuf, url: &str) -> Result<String> {
+pub async fn open(browser: &Path, url: &str) -> Result<String> {
     let profile = env::temp_dir().join(format!("browser-{:08x}", rand::random::<u32>()));
-    let mut command = tokio::process::Command::from(Command::new(browser));
+    let mut command = Command::new(browser);
     command.args(QUIET).arg(format!("--user-data-dir={}", profile.display())).arg(url);
     command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(PATIENCE, command.output()).await;

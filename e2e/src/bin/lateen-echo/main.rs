@@ -1,7 +1,8 @@
-//! `lateen-echo`: both ends of what a pair of sidecars must carry unharmed, for the promise `protocols`.
+//! `lateen-echo`: who answers the promises' calls, and tells whether what a pair of sidecars carried is unharmed.
 //!
-//! `outside` stands for hosts beyond the mesh. `serve` listens on a port for each protocol; `ask` tries one exchange with it, checks every byte, and fails with what
-//! differed. Bodies are the [`pattern`], so that either end knows what the other must have sent.
+//! `serve` listens on a port for each protocol; `ask` tries one exchange with it, checks every byte, and fails with what
+//! differed. Bodies are the [`pattern`], so that either end knows what the other must have sent. `outside` stands for hosts
+//! beyond the mesh.
 
 mod grpc;
 mod http1;
