@@ -93,7 +93,7 @@ async fn journey_4_the_label_and_what_it_stands_for_are_the_same() -> Result<()>
             let address = gateway.address().await?;
             space.apply_text(ONE_HOST)?;
             beyond::sees(&sleep, "https://one.example.org/ip", &address).await?;
-            let by_label = tokio::try_join!(parts(&sleep.proxy, "ServiceEntry"), parts(&gateway, "ServiceEntry"))?;
+            let by_label = tokio::try_join!(parts(&sleep.proxy, true), parts(&gateway, true))?;
 
             let name = format!("one-host.{}", space.name);
             let objects = lateenctl(&["egress", "export", &name], "").await?;
@@ -101,8 +101,7 @@ async fn journey_4_the_label_and_what_it_stands_for_are_the_same() -> Result<()>
             space.apply_text(&objects)?;
             space.apply_text(&ONE_HOST.replace(label, ""))?;
             beyond::sees(&sleep, "https://one.example.org/ip", &address).await?;
-            let by_objects =
-                tokio::try_join!(parts(&sleep.proxy, "VirtualService"), parts(&gateway, "VirtualService"))?;
+            let by_objects = tokio::try_join!(parts(&sleep.proxy, false), parts(&gateway, false))?;
             ensure!(by_label == by_objects, "by label {by_label:#?}\nby objects {by_objects:#?}");
             sleep.proxy.accepts_all().await?;
             gateway.accepts_all().await
@@ -110,15 +109,17 @@ async fn journey_4_the_label_and_what_it_stands_for_are_the_same() -> Result<()>
         .await
 }
 
-/// The parts of a proxy's configuration that tell of the host, clusters and filter chains, once they come from an object of
-/// this kind; without the words that tell where they come from.
-async fn parts(proxy: &Proxy, kind: &str) -> Result<Vec<Value>> {
-    let mut parts = eventually(&format!("{} is led by a {kind}", proxy.pod), beyond::CONVERGED, async || {
+/// The parts of a proxy's configuration that tell of the host, clusters and filter chains, once the label decides, or, where
+/// it does not, a VirtualService; without the words that tell so.
+async fn parts(proxy: &Proxy, by_label: bool) -> Result<Vec<Value>> {
+    let what = format!("what {} has of the host comes from the label: {by_label}", proxy.pod);
+    let mut parts = eventually(&what, beyond::CONVERGED, async || {
         let dump = proxy.exec(&["pilot-agent", "request", "GET", "config_dump"]).await?;
         let dump: Value = serde_json::from_str(&dump).context("config_dump is no JSON")?;
         let all = clusters_and_chains(&dump);
-        let origin = |part: &&Value| part["metadata"]["filter_metadata"].to_string().contains(kind);
-        Ok(all.iter().any(|part| origin(&part)).then_some(all))
+        let tell = |word| all.iter().any(|part| part["metadata"]["filter_metadata"].to_string().contains(word));
+        let settled = tell("use-egress-gateway") == by_label && tell("VirtualService/") != by_label;
+        Ok(settled.then_some(all))
     })
     .await?;
     parts.iter_mut().for_each(forget_origin);
