@@ -1,17 +1,20 @@
-//! One of those who are measured: its network namespace, and the programs in it.
+//! One of those who are measured: its network namespaces, and the programs in them.
 
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
+    path::PathBuf,
+    process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use serde_json::json;
+
+use crate::{
+    mesh,
+    net::{Net, Program, eventually},
+};
 
 /// Whom to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -22,6 +25,10 @@ pub(crate) enum Kind {
     Lateen,
     /// A forwarder of nothing but hyper.
     Hyper,
+    /// Two Envoys with mutual TLS between them.
+    EnvoyPair,
+    /// Two proxies of ours with mutual TLS between them.
+    LateenPair,
 }
 
 impl Kind {
@@ -30,64 +37,53 @@ impl Kind {
             Self::Envoy => "envoy",
             Self::Lateen => "lateen",
             Self::Hyper => "hyper",
+            Self::EnvoyPair => "envoy pair",
+            Self::LateenPair => "lateen pair",
         }
+    }
+
+    /// What our agent is told to run; none where there is no agent.
+    fn data_plane(self) -> Option<&'static str> {
+        match self {
+            Self::Envoy | Self::EnvoyPair => Some("envoy"),
+            Self::Lateen | Self::LateenPair => Some("lateen"),
+            Self::Hyper => None,
+        }
+    }
+
+    pub(crate) fn is_pair(self) -> bool {
+        matches!(self, Self::EnvoyPair | Self::LateenPair)
+    }
+
+    /// Whom it is compared with.
+    pub(crate) fn rival(self) -> Self {
+        if self.is_pair() { Self::EnvoyPair } else { Self::Envoy }
     }
 }
 
-/// The core of the proxy, and that of everything else.
+/// The core of the proxies, and that of everything else.
 const PROXY_CORE: &str = "0";
 const OTHER_CORE: &str = "1";
 
 /// The group whose connections are redirected.
 const GENERATOR: &str = "4242";
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The mesh: one service, whose backend speaks HTTP/1.1 on one port and HTTP/2 on the other.
-const MESH: &str = "
-apiVersion: v1
-kind: Namespace
-metadata: {name: default}
----
-apiVersion: v1
-kind: Service
-metadata: {name: backend, namespace: default, creationTimestamp: '2026-01-01T00:00:00Z'}
-spec: {clusterIP: 10.96.0.10, clusterIPs: [10.96.0.10], ports: [{name: http, port: 9080, targetPort: 9080, protocol: TCP}, {name: http2, port: 9081, targetPort: 9081, protocol: TCP}]}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: backend-1, namespace: default, labels: {kubernetes.io/service-name: backend}}
-addressType: IPv4
-ports: [{name: http, port: 9080, protocol: TCP}, {name: http2, port: 9081, protocol: TCP}]
-endpoints: [{addresses: [10.1.0.1], conditions: {ready: true, serving: true, terminating: false}}]
-";
-
-/// A program that ends with its value.
-struct Program(Child);
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // The agent ends Envoy when it is asked to end, not when it is killed.
-        let asked = Command::new("kill").arg(self.0.id().to_string()).status();
-        let end = Instant::now() + Duration::from_secs(10);
-        while asked.is_ok() && Instant::now() < end && matches!(self.0.try_wait(), Ok(None)) {
-            sleep(Duration::from_millis(20));
-        }
-        // It may have ended already.
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
+/// The address of each proxy, and where it finds pilot.
+const SIDECAR: (&str, &str) = ("10.1.0.9", "127.0.0.1:15010");
+const ROUTER: (&str, &str) = ("10.2.0.2", "10.2.0.1:15010");
 
 /// One who is measured, ready.
 pub(crate) struct Arm {
     pub(crate) kind: Kind,
-    /// The process whose work counts.
-    pub(crate) pid: u32,
-    net: PathBuf,
+    /// The processes whose work counts.
+    pub(crate) pids: Vec<u32>,
     folder: PathBuf,
-    /// The first one ends last: it is the namespace.
+    /// The first one ends last.
     programs: Vec<Program>,
+    /// Where the generator is.
+    near: Net,
+    /// Where the second proxy of a pair and the backend are.
+    far: Option<Net>,
 }
 
 impl Drop for Arm {
@@ -101,97 +97,77 @@ impl Drop for Arm {
 impl Arm {
     /// Starts everything and waits until requests come through.
     pub(crate) fn start(kind: Kind) -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("bench-proxy-{}-{}", std::process::id(), kind.name()));
-        fs::create_dir_all(folder.join("mesh")).with_context(|| format!("cannot make {}", folder.display()))?;
-        let hold = ["--pdeathsig", "TERM", "unshare", "--net", "--", "sleep", "3600"];
-        let holder = Command::new("setpriv").args(hold).spawn().context("setpriv")?;
-        let net = PathBuf::from(format!("/proc/{}/ns/net", holder.id()));
-        let mut arm = Self { kind, pid: 0, net, folder, programs: vec![Program(holder)] };
-        let own = fs::read_link("/proc/self/ns/net")?;
-        eventually("network namespace", || Ok(fs::read_link(&arm.net)? != own))?;
-        arm.network()?;
-        let mut backend = arm.program("bench-proxy", OTHER_CORE)?;
+        let folder = std::env::temp_dir().join(format!("bench-proxy-{}-{kind:?}", std::process::id()));
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let (near, far) = networks(kind)?;
+        let mut arm = Self { kind, pids: Vec::new(), folder, programs: Vec::new(), near, far };
+        let mut backend = program(arm.far.as_ref().unwrap_or(&arm.near), "bench-proxy", OTHER_CORE)?;
         backend.arg("backend");
         arm.spawn(backend)?;
-        arm.pid = if kind == Kind::Hyper {
-            let mut forward = arm.program("bench-proxy", PROXY_CORE)?;
+        if kind == Kind::Hyper {
+            let mut forward = program(&arm.near, "bench-proxy", PROXY_CORE)?;
             forward.arg("forward");
-            arm.spawn(forward)?
+            let pid = arm.spawn(forward)?;
+            arm.pids.push(pid);
         } else {
             arm.control_plane()?;
-            arm.proxy()?
-        };
+            arm.proxy(true)?;
+            if kind.is_pair() {
+                arm.proxy(false)?;
+            }
+        }
         // Few of them, so that an idle proxy is one that has done little.
         eventually("first request", || Ok(arm.try_out(false) && arm.try_out(true)))?;
         Ok(arm)
     }
 
-    fn network(&self) -> Result<()> {
-        let redirect = format!(
-            "iptables -w -t nat -A OUTPUT -p tcp -d 10.96.0.10 -m owner --gid-owner {GENERATOR} -j REDIRECT --to-ports 15001"
-        );
-        let lines = ["ip link set lo up", "ip address add 10.96.0.10/32 dev lo", "ip address add 10.1.0.1/32 dev lo"];
-        for line in lines.into_iter().chain([redirect.as_str()]) {
-            let words: Vec<&str> = line.split(' ').collect();
-            let status = self.inside(words[0], OTHER_CORE).args(&words[1..]).status()?;
-            ensure!(status.success(), "`{line}` failed");
-        }
-        Ok(())
-    }
-
     fn control_plane(&mut self) -> Result<()> {
-        let mesh = self.folder.join("mesh");
-        fs::write(mesh.join("mesh.yaml"), MESH)?;
-        let mut galley = self.program("lateen-galley", OTHER_CORE)?;
-        galley.args(["--log", "error", "--plaintext", "--admin-port", "15114", "--config-dir"]).arg(mesh);
+        let folder = self.folder.join("mesh");
+        let mesh =
+            if self.kind.is_pair() { mesh::by_gateway(ROUTER.0, &self.folder.join("pki"))? } else { mesh::one_hop() };
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("mesh.yaml"), mesh)?;
+        let mut galley = program(&self.near, "lateen-galley", OTHER_CORE)?;
+        galley.args(["--log", "error", "--plaintext", "--admin-port", "15114", "--config-dir"]).arg(folder);
         self.spawn(galley)?;
-        let mut pilot = self.program("lateen-pilot", OTHER_CORE)?;
-        pilot.args([
-            "--log",
-            "error",
-            "--galley",
-            "127.0.0.1:9901",
-            "--galley-plaintext",
-            "--plaintext",
-            "--mtls",
-            "false",
-        ]);
+        let mut pilot = program(&self.near, "lateen-pilot", OTHER_CORE)?;
+        pilot.args(["--log", "error", "--galley", "127.0.0.1:9901", "--galley-plaintext"]);
+        pilot.args(["--plaintext", "--mtls", "false"]);
         self.spawn(pilot)?;
         Ok(())
     }
 
-    /// Starts the agent, and gives the process of the data plane.
-    fn proxy(&mut self) -> Result<u32> {
+    /// Starts an agent, and notes the process of its data plane.
+    fn proxy(&mut self, is_near: bool) -> Result<()> {
+        let (role, (address, pilot)) = if is_near { ("sidecar", SIDECAR) } else { ("router", ROUTER) };
+        let net = self.far.as_ref().filter(|_| !is_near).unwrap_or(&self.near);
         let config = json!({
-            "discoveryAddress": "127.0.0.1:15010", "controlPlaneAuthPolicy": "NONE", "concurrency": 1,
+            "discoveryAddress": pilot, "controlPlaneAuthPolicy": "NONE", "concurrency": 1,
             "terminationDrainDuration": "0.2s",
         });
-        let mut proxy = self.program("lateen-proxy", PROXY_CORE)?;
+        let root = self.folder.join(role);
+        fs::create_dir_all(root.join("etc/istio/pod"))?;
+        fs::write(root.join("etc/istio/pod/labels"), if is_near { "app=\"client\"\n" } else { "app=\"door\"\n" })?;
+        let mut proxy = program(net, "lateen-proxy", PROXY_CORE)?;
         proxy
-            .args(["proxy", "sidecar", "--domain", "default.svc.cluster.local"])
+            .args(["proxy", role, "--domain", "default.svc.cluster.local"])
             .args(["--proxyLogLevel=error", "--log_output_level=default:warn"])
-            .env("LATEEN_ROOT", &self.folder)
-            .env("LATEEN_DATA_PLANE", self.kind.name())
+            .env("LATEEN_ROOT", root)
             .env("PROXY_CONFIG", config.to_string())
-            .envs([("POD_NAME", "client-1"), ("POD_NAMESPACE", "default"), ("INSTANCE_IP", "10.1.0.9")]);
-        if self.kind == Kind::Envoy {
+            .envs(self.kind.data_plane().map(|name| ("LATEEN_DATA_PLANE", name)))
+            .env("POD_NAME", format!("{role}-1"))
+            .envs([("POD_NAMESPACE", "default"), ("INSTANCE_IP", address)]);
+        if self.kind.data_plane() == Some("envoy") {
             let envoy = std::env::var_os("LATEEN_ENVOY").context("LATEEN_ENVOY names no program of Envoy")?;
             proxy.env("LATEEN_ENVOY", envoy);
         }
-        let agent = self.spawn(proxy)?;
-        let mut wait = self.program("lateen-proxy", OTHER_CORE)?;
+        let mut wait = program(net, "lateen-proxy", OTHER_CORE)?;
         wait.args(["wait", "--timeoutSeconds", "60", "--url", "http://127.0.0.1:15021/healthz/ready"]);
-        ensure!(wait.status()?.success(), "the proxy of {} did not become ready", self.kind.name());
-        if self.kind == Kind::Lateen {
-            return Ok(agent);
-        }
-        // Any thread of the agent's may have started it.
-        let mut children = Vec::new();
-        for task in fs::read_dir(format!("/proc/{agent}/task"))? {
-            let text = fs::read_to_string(task?.path().join("children")).unwrap_or_default();
-            children.extend(text.split_whitespace().map(str::to_owned));
-        }
-        children.first().context("the agent has no Envoy")?.parse().context("a process is a number")
+        let agent = self.spawn(proxy)?;
+        ensure!(wait.status()?.success(), "the {role} of {} did not become ready", self.kind.name());
+        let pid = if self.kind.data_plane() == Some("envoy") { child(agent)? } else { agent };
+        self.pids.push(pid);
+        Ok(())
     }
 
     fn try_out(&self, http2: bool) -> bool {
@@ -226,34 +202,22 @@ impl Arm {
         then()
     }
 
-    /// Has the proxy say all that it knows.
+    /// Has each proxy say all that it knows; the length of what the shortest says.
     pub(crate) fn config_dump(&self) -> Result<usize> {
-        let dump = self.program("lateen-proxy", OTHER_CORE)?.args(["request", "GET", "config_dump"]).output()?;
-        ensure!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
-        Ok(dump.stdout.len())
+        let mut shortest = usize::MAX;
+        for net in [&self.near].into_iter().chain(&self.far) {
+            let dump = program(net, "lateen-proxy", OTHER_CORE)?.args(["request", "GET", "config_dump"]).output()?;
+            ensure!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+            shortest = shortest.min(dump.stdout.len());
+        }
+        Ok(shortest)
     }
 
     fn generator(&self, role: &str) -> Result<Command> {
-        let mut command = self.inside("setpriv", OTHER_CORE);
+        let mut command = self.near.command("setpriv", OTHER_CORE);
         command.args(["--regid", GENERATOR, "--clear-groups"]).arg(std::env::current_exe()?).arg(role);
         command.stderr(Stdio::piped());
         Ok(command)
-    }
-
-    /// One of our programs, which stand beside this one.
-    fn program(&self, name: &str, core: &str) -> Result<Command> {
-        let path: PathBuf = std::env::current_exe()?.with_file_name(name);
-        ensure!(path.is_file(), "{} is not built", path.display());
-        Ok(self.inside(&path, core))
-    }
-
-    /// A command in the namespace, on one core, that ends with this program. Each of these replaces itself by the next:
-    /// the process is the program's.
-    fn inside(&self, program: impl AsRef<Path>, core: &str) -> Command {
-        let mut command = Command::new("nsenter");
-        command.arg(format!("--net={}", self.net.display()));
-        command.args(["--", "setpriv", "--pdeathsig", "TERM", "taskset", "-c", core]).arg(program.as_ref());
-        command
     }
 
     fn spawn(&mut self, mut command: Command) -> Result<u32> {
@@ -264,12 +228,36 @@ impl Arm {
     }
 }
 
-/// Waits until something holds.
-fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
-    let end = Instant::now() + PATIENCE;
-    while !holds()? {
-        ensure!(Instant::now() < end, "waited {PATIENCE:?} for the {what}");
-        sleep(Duration::from_millis(100));
+/// The namespaces: one, or for a pair two with a wire between them.
+fn networks(kind: Kind) -> Result<(Net, Option<Net>)> {
+    let (service, backend) = ("10.96.0.10", "10.1.0.1");
+    let (near, far) = if kind.is_pair() {
+        let (near, far) = (Net::start(&[service])?, Net::start(&[backend])?);
+        near.join("10.2.0.1", &far, ROUTER.0)?;
+        (near, Some(far))
+    } else {
+        (Net::start(&[service, backend])?, None)
+    };
+    near.run(&format!(
+        "iptables -w -t nat -A OUTPUT -p tcp -d {service} -m owner --gid-owner {GENERATOR} -j REDIRECT --to-ports 15001"
+    ))?;
+    Ok((near, far))
+}
+
+/// One of our programs, which stand beside this one, in a namespace and on a core.
+fn program(net: &Net, name: &str, core: &str) -> Result<Command> {
+    let path: PathBuf = std::env::current_exe()?.with_file_name(name);
+    ensure!(path.is_file(), "{} is not built", path.display());
+    Ok(net.command(&path, core))
+}
+
+/// The program that a process started.
+fn child(of: u32) -> Result<u32> {
+    // Any of its threads may have.
+    let mut children = Vec::new();
+    for task in fs::read_dir(format!("/proc/{of}/task"))? {
+        let text = fs::read_to_string(task?.path().join("children")).unwrap_or_default();
+        children.extend(text.split_whitespace().map(str::to_owned));
     }
-    Ok(())
+    children.first().context("the agent has no Envoy")?.parse().context("a process is a number")
 }

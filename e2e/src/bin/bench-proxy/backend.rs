@@ -1,17 +1,14 @@
 //! The backend: as little work as an answer of 1 KiB can be, for it shares its core with the generator.
 
-use std::convert::Infallible;
+use std::collections::VecDeque;
 
 use anyhow::Result;
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
+
+use crate::h2::{Block, Part, Wire};
 
 /// The size of each answer's body.
 pub(crate) const BODY: usize = 1024;
@@ -54,16 +51,23 @@ async fn http1(mut stream: TcpStream) -> std::io::Result<()> {
     }
 }
 
-async fn http2(stream: TcpStream) -> Result<(), hyper::Error> {
-    stream.set_nodelay(true).ok();
-    let body = Bytes::from_static(&[b'x'; BODY]);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let body = body.clone();
-        async move {
-            // A body that broke off is the client's to tell.
-            request.into_body().collect().await.ok();
-            Ok::<_, Infallible>(Response::new(Full::new(body)))
+async fn http2(stream: TcpStream) -> Result<()> {
+    // 200; content-length, content-type.
+    let head = Block::new(&[8], &[(28, &BODY.to_string()), (31, "text/plain")]);
+    let mut wire = Wire::server(stream, head).await?;
+    let mut asked = VecDeque::new();
+    loop {
+        let note = |part: Part<'_>| {
+            asked.extend(part.is_last.then_some(part.stream));
+            Ok(())
+        };
+        if !wire.turn(note).await? {
+            return Ok(());
         }
-    });
-    hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await
+        while wire.room >= BODY as i64
+            && let Some(stream) = asked.pop_front()
+        {
+            wire.send(stream, &[b'x'; BODY]);
+        }
+    }
 }

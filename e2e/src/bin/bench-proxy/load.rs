@@ -8,19 +8,17 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use bytes::Bytes;
 use clap::Args;
-use http::Request;
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     task::{JoinSet, LocalSet},
 };
 
-use crate::backend::BODY;
+use crate::{
+    backend::BODY,
+    h2::{Block, Content, Wire},
+};
 
 /// The service that is called; what it is on the wire, the proxy decides.
 const HTTP1: &str = "10.96.0.10:9080";
@@ -128,44 +126,50 @@ impl Http1 {
             filled += read;
             let seen = &self.buffer[..filled];
             head = head.or_else(|| seen.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4));
-            let Some(head) = head.filter(|head| filled >= head + BODY) else { continue };
+            let Some(head) = head else { continue };
             if !seen.starts_with(b"HTTP/1.1 200 ") || filled > head + BODY {
                 bail!("an answer that was not expected: {:?}", String::from_utf8_lossy(&seen[..head]));
             }
-            return Ok(());
+            if filled == head + BODY {
+                return Ok(());
+            }
         }
     }
 }
 
+/// A connection of HTTP/2 with so many requests under way.
 async fn multiplexed(streams: usize, end: Instant, count: Rc<Cell<u64>>) -> Result<()> {
-    let stream = TcpStream::connect(HTTP2).await?;
-    stream.set_nodelay(true)?;
-    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
-    drop(tokio::spawn(connection));
-    let mut tasks = JoinSet::new();
-    for _ in 0..streams {
-        tasks.spawn_local(one_stream_after_the_other(sender.clone(), end, Rc::clone(&count)));
+    let authority = format!("{HOST}:9081");
+    // POST, http; authority, path, content-length.
+    let head = Block::new(&[3, 6], &[(1, &authority), (4, "/reviews/0"), (28, "64")]);
+    let mut wire = Wire::client(TcpStream::connect(HTTP2).await?, head).await?;
+    let body = [b'q'; 64];
+    let (mut next, mut under_way, mut answered, mut bytes) = (1, 0, 0, 0);
+    loop {
+        let is_over = Instant::now() >= end;
+        while !is_over && under_way < streams && wire.room >= body.len() as i64 {
+            wire.send(next, &body);
+            next += 2;
+            under_way += 1;
+        }
+        if is_over && under_way == 0 {
+            ensure!(bytes == answered * BODY, "{answered} answers had {bytes} bytes");
+            count.set(count.get() + answered as u64);
+            return Ok(());
+        }
+        let goes_on = wire.turn(|part| {
+            match part.content {
+                Content::Head(block) => {
+                    ensure!(part.is_ok() && !part.is_last, "an answer that was not expected: {block:x?}");
+                }
+                Content::Body(length) => bytes += length,
+            }
+            if part.is_last {
+                under_way -= 1;
+                answered += 1;
+            }
+            Ok(())
+        });
+        ensure!(goes_on.await?, "the connection was closed before all answers had come");
     }
-    while let Some(ended) = tasks.join_next().await {
-        ended??;
-    }
-    Ok(())
-}
-
-async fn one_stream_after_the_other(
-    mut sender: http2::SendRequest<Full<Bytes>>,
-    end: Instant,
-    count: Rc<Cell<u64>>,
-) -> Result<()> {
-    let body = Bytes::from_static(&[b'q'; 64]);
-    while Instant::now() < end {
-        let request = Request::post(format!("http://{HOST}:9081/reviews/0")).body(Full::new(body.clone()))?;
-        sender.ready().await?;
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        let length = response.into_body().collect().await?.to_bytes().len();
-        ensure!(status == 200 && length == BODY, "an answer that was not expected: {status}, {length} bytes");
-        count.set(count.get() + 1);
-    }
-    Ok(())
 }

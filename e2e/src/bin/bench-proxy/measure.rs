@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    iter::Sum,
     process::ExitCode,
     thread::{available_parallelism, sleep},
     time::{Duration, Instant},
@@ -85,23 +86,28 @@ pub(crate) fn run(kinds: &[Kind], short: bool) -> Result<ExitCode> {
 }
 
 fn round(arm: &Arm, http2: bool, seconds: f64) -> Result<Round> {
-    let (before, started) = (cpu(arm.pid)?, Instant::now());
+    let (before, started) = (sum(arm, cpu)?, Instant::now());
     let requests = arm.load(http2, seconds)?;
-    let (used, took) = (cpu(arm.pid)? - before, started.elapsed());
+    let (used, took) = (sum(arm, cpu)? - before, started.elapsed());
     ensure!(requests > 0, "no request succeeded");
     Ok(Round { cpu: used.as_secs_f64() * 1e6 / requests as f64, rate: requests as f64 / took.as_secs_f64() })
 }
 
 fn memory(arm: &Arm) -> Result<Memory> {
-    let idle = resident(arm.pid)?;
+    let idle = sum(arm, resident)?;
     let dumped = if arm.kind == Kind::Hyper {
         None
     } else {
         ensure!(arm.config_dump()? > 1000, "the dump of {} is empty", arm.kind.name());
-        Some(resident(arm.pid)?)
+        Some(sum(arm, resident)?)
     };
-    let connected = arm.with_idle(IDLE, || resident(arm.pid))?;
+    let connected = arm.with_idle(IDLE, || sum(arm, resident))?;
     Ok(Memory { idle, dumped, connected })
+}
+
+/// Something of all processes that are measured together.
+fn sum<T: Sum>(arm: &Arm, of: fn(u32) -> Result<T>) -> Result<T> {
+    arm.pids.iter().map(|pid| of(*pid)).sum()
 }
 
 /// What the kernel gave to the threads of a process.

@@ -56,17 +56,18 @@ pub(crate) fn verdicts(all: &[Figures]) -> Vec<Verdict> {
 /// All figures.
 pub(crate) fn table(all: &[Figures]) -> String {
     let mut out = String::new();
-    let envoy = all.iter().find(|figures| figures.kind == Kind::Envoy);
+    let rival = |of: Kind| all.iter().find(|figures| figures.kind == of.rival());
     for (title, rounds) in [
-        ("one plain HTTP/1.1 hop", (|figures| &figures.http1[..]) as fn(&Figures) -> &[Round]),
-        ("one h2c hop", |figures| &figures.http2[..]),
+        ("HTTP/1.1", (|figures| &figures.http1[..]) as fn(&Figures) -> &[Round]),
+        ("HTTP/2", |figures| &figures.http2[..]),
     ] {
         line(&mut out, &[title, "CPU ms/1k", "least", "most", "of Envoy's", "req/s core", "req/s seen"]);
         for figures in all {
             let rounds_of = rounds(figures);
             let own = cpu(rounds_of);
             let cpus = rounds_of.iter().map(|round| round.cpu);
-            let ratio = envoy.map_or_else(String::new, |envoy| format!("{:.2}", own / cpu(rounds(envoy))));
+            let ratio =
+                rival(figures.kind).map_or_else(String::new, |rival| format!("{:.2}", own / cpu(rounds(rival))));
             let rate = median(rounds_of.iter().map(|round| round.rate).collect());
             line(
                 &mut out,

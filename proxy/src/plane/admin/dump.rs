@@ -1,14 +1,16 @@
 //! `/config_dump`: what the proxy was told, in Envoy's shape.
 //!
-//! Bytes are taken apart on a thread of its own, whose memory goes back to the system with it; the answer leaves in
-//! pieces, so that a large mesh is never in memory as JSON.
+//! Bytes are taken apart on a thread of its own, so that the system gets its memory back; the answer leaves in pieces, so
+//! that a large mesh is never in memory as JSON.
 //!
 //! <https://www.envoyproxy.io/docs/envoy/latest/api-v3/admin/v3/config_dump.proto>
 
+mod heap;
 mod mask;
 mod sections;
 
 use std::{
+    convert::Infallible,
     io::{self, Write},
     thread,
     time::Duration,
@@ -25,7 +27,7 @@ use regex::Regex;
 use serde_json::Value;
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, mpsc},
+    sync::{mpsc, oneshot},
     time::timeout,
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -93,22 +95,36 @@ pub(super) async fn page(State(admin): State<Admin>, Query(wish): Query<Wish>) -
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let (pieces, answer) = mpsc::channel(WAITING);
+    let end_of_answer = pieces.clone();
+    let (working, worked) = oneshot::channel::<Infallible>();
     let out = Pieces { runtime: Handle::current(), gathered: Vec::with_capacity(PIECE), pieces };
-    let spawned = thread::Builder::new().name("config_dump".to_owned()).spawn(move || write(&admin, &plan, out, turn));
-    if let Err(error) = spawned {
-        return (StatusCode::INTERNAL_SERVER_ERROR, format!("no thread for it: {error}\n")).into_response();
-    }
+    let write = move || {
+        write(&admin, &plan, out);
+        drop(working);
+    };
+    let writer = match thread::Builder::new().name("config_dump".to_owned()).spawn(write) {
+        Ok(writer) => writer,
+        Err(error) => {
+            return (StatusCode::INTERNAL_SERVER_ERROR, format!("no thread for it: {error}\n")).into_response();
+        }
+    };
+    tokio::spawn(async move {
+        // Nothing is ever sent: it ends with the work.
+        drop(worked.await);
+        drop(writer.join());
+        heap::trim();
+        drop((turn, end_of_answer));
+    });
     ([(CONTENT_TYPE, "application/json")], Body::from_stream(ReceiverStream::new(answer))).into_response()
 }
 
 /// Writes the answer; on the thread of its own.
-fn write(admin: &Admin, plan: &Plan, mut out: Pieces, turn: OwnedSemaphorePermit) {
+fn write(admin: &Admin, plan: &Plan, mut out: Pieces) {
     if let Err(error) = write_all(admin, plan, &mut out).and_then(|()| out.flush()) {
         tracing::debug!(%error, "a configuration dump was not read to its end");
         // The reader sees that there is no end, instead of an end that is none; unless it has gone.
         drop(out.pieces.try_send(Err(error)));
     }
-    drop(turn);
 }
 
 fn write_all(admin: &Admin, plan: &Plan, out: &mut Pieces) -> io::Result<()> {

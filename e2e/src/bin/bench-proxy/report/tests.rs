@@ -27,3 +27,12 @@ fn the_table_names_each_and_compares_with_envoy() {
     assert_eq!(cells, ["hyper", "10.0", "3.3", "30.0", "0.25", "100000", "1000"]);
     assert_eq!(lines[8].split_whitespace().collect::<Vec<_>>(), ["hyper", "4.0", "5.0", "15.0", "10.2"]);
 }
+
+#[test]
+fn pairs_are_compared_with_pairs_and_not_judged() {
+    let all = [(Kind::Envoy, 40.0), (Kind::EnvoyPair, 80.0), (Kind::LateenPair, 20.0)];
+    let text = table(&all.map(|(kind, cpu)| figures(kind, cpu, 11.0)));
+    let pair = text.lines().nth(3).unwrap_or_default();
+    assert!(pair.starts_with("lateen pair ") && pair.contains(" 0.25 "), "{text}");
+    assert!(verdicts(&all.map(|(kind, cpu)| figures(kind, cpu, 11.0))).is_empty());
+}
