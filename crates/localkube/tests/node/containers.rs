@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::Path,
+    thread::sleep,
     time::{Duration, Instant},
 };
 
@@ -12,7 +13,7 @@ use localkube::node::{
     security::Rights,
 };
 use nix::sys::signal::Signal;
-use tokio::{io::AsyncWriteExt, time};
+use tokio::{io::AsyncWriteExt, runtime::Runtime, time};
 
 use super::bench::{Bench, exec, finish, refusal, run, start, text};
 
@@ -43,6 +44,22 @@ async fn signals_end_a_container_and_all_in_it() {
     assert!(!Path::new(&format!("/proc/{}", container.pid())).exists());
     let (exit, text) = run(&bench.sh("trap 'echo bye; exit 3' TERM; kill -TERM 1; sleep 1")).await;
     assert_eq!((exit, text.contains("bye")), (Exit::Code(3), true));
+}
+
+#[test]
+fn a_container_ends_with_the_runtime_that_waits_for_it() {
+    let Some(bench) = Bench::new() else { return };
+    let runtime = Runtime::new().unwrap();
+    let container = runtime.block_on(start(&bench.sh("exec sleep 1000")));
+    // Of a process that has ended nothing is left but its status.
+    let runs = || fs::read(format!("/proc/{}/cmdline", container.pid())).is_ok_and(|line| !line.is_empty());
+    assert!(runs());
+    drop(runtime);
+    let end = Instant::now() + Duration::from_secs(5);
+    while runs() {
+        assert!(Instant::now() < end, "it outlives its runtime");
+        sleep(Duration::from_millis(10));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

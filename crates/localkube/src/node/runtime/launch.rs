@@ -88,6 +88,8 @@ fn spawn(program: &Path) -> io::Result<(Child, UnixStream)> {
         .stderr(Stdio::null())
         .env_clear()
         .current_dir("/")
+        // What nobody waits for any more ends: a runtime takes its containers with it.
+        .kill_on_drop(true)
         .spawn()?;
     Ok((child, UnixStream::from(ours)))
 }
