@@ -172,6 +172,29 @@ impl Space {
         Ok((said, beside))
     }
 
+    /// As [`Space::kubectl`], but on a terminal, as people use it; gives what the terminal shows.
+    ///
+    /// # Errors
+    /// kubectl failed: with its arguments and what it said. There is no `script` (util-linux), which makes terminals.
+    pub async fn kubectl_on_terminal(&self, args: &[&str], input: &str) -> Result<String> {
+        let kubectl = self.command(args);
+        let words = std::iter::once(kubectl.as_std().get_program()).chain(kubectl.as_std().get_args());
+        let quoted = words.map(|word| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''")));
+        let line = quoted.collect::<Vec<_>>().join(" ");
+        let mut command = tokio::process::Command::new("script");
+        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().context("cannot run script")?;
+        // Kept until the end: a terminal that is hung up ends what runs on it.
+        let mut keyboard = child.stdin.take().context("script has no standard input")?;
+        keyboard.write_all(input.as_bytes()).await?;
+        let output = tokio::time::timeout(KUBECTL_PATIENCE, child.wait_with_output());
+        let output = output.await.with_context(|| format!("{line}: no end after a minute"))??;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(output.status.success(), "{line}: {said}");
+        Ok(said)
+    }
+
     /// Starts a kubectl that serves until it is dropped, and gives the address that it says it serves at.
     ///
     /// # Errors

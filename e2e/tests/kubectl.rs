@@ -1,5 +1,7 @@
 //! Promise: an unmodified kubectl finds what it expects, from the first `apply` to the last `delete`.
 
+use std::process::Command;
+
 use anyhow::{Context, Result, ensure};
 use e2e::{Cluster, Space, has_kubectl, http};
 
@@ -100,6 +102,8 @@ async fn kubectl_shows_what_there_is() -> Result<()> {
 #[tokio::test]
 async fn kubectl_changes_what_there_is() -> Result<()> {
     with_web("kubectl_changes_what_there_is", |space| async move {
+        let strategic_patch =
+            r#"{"spec":{"template":{"spec":{"containers":[{"name":"web","env":[{"name":"ADDED","value":"1"}]}]}}}}"#;
         let json_patch = r#"[{"op": "replace", "path": "/data/text", "value": "good night"}]"#;
         hold(
             &space,
@@ -109,6 +113,13 @@ async fn kubectl_changes_what_there_is() -> Result<()> {
                 (&["patch", "cm/greeting", "--type=merge", "-p", r#"{"data":{"more":"1"}}"#], "", &["patched"]),
                 (&["patch", "cm/greeting", "--type=json", "-p", json_patch], "", &["patched"]),
                 (&["get", "cm/greeting", "-o", "jsonpath={.data.text}/{.data.more}"], "", &["good night/1"]),
+                // By default lists are merged by their items' names.
+                (&["patch", "deploy/web", "-p", strategic_patch], "", &["patched"]),
+                (
+                    &["get", "deploy/web", "-o", "jsonpath={..containers[*].image}/{..env[*].name}"],
+                    "",
+                    &["httpbin/ADDED TEXT"],
+                ),
                 (&["scale", "deploy/web", "--replicas=3"], "", &["scaled"]),
                 (
                     &["wait", "deploy/web", "--for=jsonpath={.status.readyReplicas}=3", "--timeout=60s"],
@@ -158,6 +169,31 @@ async fn kubectl_reaches_into_pods() -> Result<()> {
         let failed = space.kubectl(&["exec", "deploy/web", "--", "sh", "-c", "exit 7"], "").await;
         let told = failed.err().context("exec of a failing command must fail")?.to_string();
         ensure!(told.contains("exit code 7"), "{told}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn kubectl_talks_on_a_terminal() -> Result<()> {
+    with_web("kubectl_talks_on_a_terminal", |space| async move {
+        if Command::new("script").arg("--version").output().is_err() {
+            eprintln!("kubectl_talks_on_a_terminal was not run: there is no `script`, which makes terminals");
+            return Ok(());
+        }
+        let said =
+            space.kubectl_on_terminal(&["exec", "-it", "deploy/web", "--", "sh"], "tty; echo $((6*7))\nexit\n").await?;
+        ensure!(said.contains("/dev/pts/") && said.contains("\n42\r"), "{said}");
+        let asks =
+            ["run", "-it", "asks", "--image=busybox", "--restart=Never", "--", "sh", "-c", "read x; echo got $x"];
+        let said = space.kubectl_on_terminal(&asks, "word\n").await?;
+        ensure!(said.contains("got word"), "{said}");
+        hold(&space, &[(&["run", "waits", "-it", "--image=busybox", "--attach=false", "--", "sh"], "", &["created"])])
+            .await?;
+        hold(&space, &[(&["wait", "pod/waits", "--for=condition=Ready", "--timeout=60s"], "", &["condition met"])])
+            .await?;
+        let said = space.kubectl_on_terminal(&["attach", "-it", "waits"], "tty\nexit\n").await?;
+        ensure!(said.contains("/dev/pts/"), "{said}");
         Ok(())
     })
     .await

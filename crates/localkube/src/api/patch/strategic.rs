@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `$patch: replace \| delete \| merge` | in a map: take it whole, drop it, go on; in an item of a list: the same |
 //! | `$retainKeys` | drop every other member of the map first |
-//! | `$setElementOrder/LIST` | the order in which the patched items stand |
+//! | `$setElementOrder/LIST` | the order in which the patched items stand; without it, that of the patch |
 //! | `$deleteFromPrimitiveList/LIST` | plain values to drop from a set |
 
 use serde_json::{Map, Value};
@@ -115,7 +115,7 @@ fn merge_list(
                     merged.push(value.clone());
                 }
             }
-            Ok(ordered(merged, &old, order, |value| Some(value)))
+            Ok(ordered(merged, &old, order.unwrap_or(patch), |value| Some(value)))
         }
         ListRule::Keyed(keys) => {
             let key = keys.first().map(String::as_str).unwrap_or_default();
@@ -155,18 +155,18 @@ fn merge_keyed(
             }
         }
     }
-    Ok(ordered(merged, &old, order, |item| item.get(key)))
+    Ok(ordered(merged, &old, order.unwrap_or(patch), |item| item.get(key)))
 }
 
-/// Sorts a merged list: the items that the patch orders stand in its order; the others keep their places among each
-/// other, each before those ordered items that it preceded on the server.
+/// Sorts a merged list: the items that the patch names stand in its order, or in the one that it asks for; the others keep
+/// their places among each other, each before the first of those that it preceded on the server. New items so come before the
+/// others that stand behind.
 fn ordered<'v>(
     merged: Vec<Value>,
     old: &'v [Value],
-    order: Option<&[Value]>,
+    order: &[Value],
     key: impl Fn(&Value) -> Option<&Value>,
 ) -> Vec<Value> {
-    let Some(order) = order else { return merged };
     // The order lists whole values of a set, or maps that hold the key alone.
     let rank = |item: &Value| {
         let name = key(item);
@@ -177,9 +177,9 @@ fn ordered<'v>(
     listed.sort_by_key(|item| rank(item));
     let (mut listed, mut others) = (listed.into_iter().peekable(), others.into_iter().peekable());
     let mut sorted = Vec::new();
-    while let (Some(left), Some(right)) = (listed.peek(), others.peek()) {
-        let first = place(left).zip(place(right)).is_some_and(|(left, right)| left < right);
-        sorted.extend(if first { listed.next() } else { others.next() });
+    while let (Some(other), Some(next)) = (others.peek(), listed.peek()) {
+        let precedes = place(other).zip(place(next)).is_some_and(|(other, next)| other < next);
+        sorted.extend(if precedes { others.next() } else { listed.next() });
     }
     sorted.extend(listed);
     sorted.extend(others);

@@ -26,9 +26,9 @@ fn containers_merge_by_name_and_their_lists_by_their_own_keys() {
         {"name": "c", "image": "c:1"},
     ]));
     let wanted = containers(json!([
-        {"name": "a", "image": "a:1", "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "2"}],
-         "ports": [{"containerPort": 80, "name": "http"}]},
         {"name": "b", "image": "b:2", "args": ["2", "3"]},
+        {"name": "a", "image": "a:1", "env": [{"name": "Y", "value": "2"}, {"name": "X", "value": "1"}],
+         "ports": [{"containerPort": 80, "name": "http"}]},
         {"name": "c", "image": "c:1"},
     ]));
     assert_eq!(patched(original, patch), wanted);
@@ -53,13 +53,23 @@ fn directives_delete_replace_and_retain() {
 fn finalizers_are_a_set_and_orders_are_kept() {
     let original = json!({"metadata": {"finalizers": ["a", "b"]}});
     let patch = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c", "b"]}});
-    assert_eq!(patched(original, patch), json!({"metadata": {"finalizers": ["b", "c"]}}));
+    assert_eq!(patched(original, patch), json!({"metadata": {"finalizers": ["c", "b"]}}));
     let original = containers(json!([{"name": "injected"}, {"name": "a"}, {"name": "b"}]));
     let patch = json!({"spec": {"template": {"spec": {
         "$setElementOrder/containers": [{"name": "b"}, {"name": "new"}, {"name": "a"}],
         "containers": [{"name": "new", "image": "n"}]}}}});
     let wanted = containers(json!([{"name": "injected"}, {"name": "b"}, {"name": "new", "image": "n"}, {"name": "a"}]));
     assert_eq!(patched(original, patch), wanted);
+}
+
+#[test]
+fn new_items_stand_before_others_that_follow() {
+    let named = |names: &[&str]| containers(names.iter().map(|name| json!({"name": name})).collect());
+    assert_eq!(patched(named(&["a", "b"]), named(&["new"])), named(&["new", "a", "b"]));
+    assert_eq!(patched(named(&["a", "b", "z"]), named(&["b", "new"])), named(&["a", "b", "new", "z"]));
+    let patch = json!({"spec": {"template": {"spec": {
+        "$setElementOrder/containers": [{"name": "a"}, {"name": "new"}], "containers": [{"name": "new"}]}}}});
+    assert_eq!(patched(named(&["a", "injected"]), patch), named(&["a", "new", "injected"]));
 }
 
 #[test]
