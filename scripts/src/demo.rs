@@ -69,13 +69,11 @@ pub(crate) fn run(sh: &Shell, args: &Demo) -> Result<()> {
     let cluster = Localkube::new(&programs, args.name.as_deref().unwrap_or(&own));
     if !args.once {
         let page = install(sh, &programs, &cluster, args.data_plane)?;
-        check(page)?;
         shift(sh, &cluster, page)?;
         return invite(sh, &programs, &cluster, page);
     }
     cluster.sweep(sh, ONCE)?;
-    let checked = install(sh, &programs, &cluster, args.data_plane)
-        .and_then(|page| check(page).and_then(|()| shift(sh, &cluster, page)));
+    let checked = install(sh, &programs, &cluster, args.data_plane).and_then(|page| shift(sh, &cluster, page));
     let down = cluster.down(sh);
     checked?;
     down?;
@@ -84,7 +82,7 @@ pub(crate) fn run(sh: &Shell, args: &Demo) -> Result<()> {
     Ok(())
 }
 
-/// Starts the cluster, the mesh and the sample in it; gives the page's address when it answers.
+/// Starts the cluster, the mesh and the sample in it; gives the page's address when all of it is there.
 fn install(sh: &Shell, programs: &Path, cluster: &Localkube, data_plane: DataPlane) -> Result<SocketAddr> {
     let was_up = cluster.is_up(sh);
     let page = choose_port(was_up).context("no free port for the page between 30080 and 30179")?;
@@ -145,22 +143,24 @@ fn await_pods(sh: &Shell, cluster: &Localkube) -> Result<()> {
     }
 }
 
+/// Waits for what a visitor looks for: pods are ready a moment before the sidecars of others have heard of it.
 fn await_page(page: SocketAddr) -> Result<()> {
     let started = Instant::now();
-    while started.elapsed() < PATIENCE {
-        if http::get(page, "/productpage").is_ok_and(|answer| answer.status == 200) {
-            return Ok(());
+    loop {
+        let Err(lack) = check(page) else { return Ok(()) };
+        if started.elapsed() > PATIENCE {
+            return Err(lack);
         }
         thread::sleep(Duration::from_millis(100));
     }
-    bail!("http://{page}/productpage does not answer with 200")
 }
 
 /// What a visitor looks for: the book, its details, its reviews.
 fn check(page: SocketAddr) -> Result<()> {
-    let html = http::get(page, "/productpage")?.body;
+    let answer = http::get(page, "/productpage")?;
+    ensure!(answer.status == 200, "http://{page}/productpage answers with {}", answer.status);
     for part in ["The Comedy of Errors", "Book Details", "Book Reviews", "William Shakespeare"] {
-        ensure!(html.contains(part), "http://{page}/productpage shows no `{part}`");
+        ensure!(answer.body.contains(part), "http://{page}/productpage shows no `{part}`");
     }
     Ok(())
 }
