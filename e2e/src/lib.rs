@@ -15,7 +15,7 @@
 use std::{
     env,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -39,6 +39,7 @@ pub mod http;
 pub mod mesh;
 pub mod objects;
 pub mod outside;
+pub mod pki;
 pub mod proxy;
 pub mod troubles;
 
@@ -121,6 +122,16 @@ pub fn rounds(long: usize) -> usize {
     if env::var("LATEEN_E2E_LONG").as_deref() == Ok("true") { long } else { 1 }
 }
 
+/// What a kubectl with these arguments printed by its end, and what it said beside. An error: it failed, or has no end.
+async fn ended(args: &str, output: impl Future<Output = std::io::Result<Output>>) -> Result<(String, String)> {
+    let output = tokio::time::timeout(KUBECTL_PATIENCE, output);
+    let output = output.await.with_context(|| format!("kubectl {args}: no end after a minute"))??;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let beside = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "kubectl {args}: {said}{beside}");
+    Ok((said, beside))
+}
+
 /// Whether kubectl is there; a line says that `test` was not run where it is not.
 pub fn has_kubectl(test: &str) -> bool {
     let found =
@@ -163,13 +174,7 @@ impl Space {
             drop(stdin);
             child.wait_with_output().await
         };
-        let line = args.join(" ");
-        let output = tokio::time::timeout(KUBECTL_PATIENCE, talk);
-        let output = output.await.with_context(|| format!("kubectl {line}: no end after a minute"))??;
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let beside = String::from_utf8_lossy(&output.stderr).into_owned();
-        ensure!(output.status.success(), "kubectl {line}: {said}{beside}");
-        Ok((said, beside))
+        ended(&args.join(" "), talk).await
     }
 
     /// As [`Space::kubectl`], but on a terminal, as people use it; gives what the terminal shows.
@@ -188,11 +193,7 @@ impl Space {
         // Kept until the end: a terminal that is hung up ends what runs on it.
         let mut keyboard = child.stdin.take().context("script has no standard input")?;
         keyboard.write_all(input.as_bytes()).await?;
-        let output = tokio::time::timeout(KUBECTL_PATIENCE, child.wait_with_output());
-        let output = output.await.with_context(|| format!("{line}: no end after a minute"))??;
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        ensure!(output.status.success(), "{line}: {said}");
-        Ok(said)
+        Ok(ended(&args.join(" "), child.wait_with_output()).await?.0)
     }
 
     /// Starts a kubectl that serves until it is dropped, and gives the address that it says it serves at.

@@ -4,11 +4,12 @@ use anyhow::{Context, Result, ensure};
 use e2e::{
     Cluster, Space, eventually,
     mesh::{Caller, PATIENCE},
+    pki::{Authority, authority},
     proxy::MESH,
 };
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::{Api, api::PostParams};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{CertificateParams, DnType, KeyPair};
 use serde_json::json;
 
 use crate::beyond::{self, CONVERGED};
@@ -177,7 +178,7 @@ async fn journey_5_tls_ends_at_the_gateway_with_the_certificate_of_a_secret() ->
             let answer = visitor.asks("secure.example.com", 301).await?;
             ensure!(answer.contains("\r\nlocation: https://secure.example.com/headers\r"), "{answer}");
 
-            let authority = authority()?;
+            let authority = authority("authority of the gateway")?;
             ensure!(visitor.serial(&authority).await.is_err(), "a listener without its certificate takes calls");
             let (first, serial) = secret(&credential, &authority)?;
             let test = async {
@@ -250,7 +251,7 @@ impl Visitor {
     }
 
     /// Asks by HTTPS, trusting only `authority`; gives the serial number of the certificate that is shown.
-    async fn serial(&self, authority: &CertifiedIssuer<'static, KeyPair>) -> Result<String> {
+    async fn serial(&self, authority: &Authority) -> Result<String> {
         let script = format!(
             "cat > /tmp/ca.crt <<'END'\n{}END\ncurl -sS -m 10 --cacert /tmp/ca.crt -o /tmp/body -w '%{{certs}}' \
              --resolve secure.example.com:443:{} https://secure.example.com/headers && cat /tmp/body",
@@ -264,7 +265,7 @@ impl Visitor {
     }
 
     /// Waits until the certificate with this serial number is shown.
-    async fn is_shown(&self, authority: &CertifiedIssuer<'static, KeyPair>, serial: &str) -> Result<()> {
+    async fn is_shown(&self, authority: &Authority, serial: &str) -> Result<()> {
         eventually(&format!("certificate {serial} is shown"), PATIENCE, async || {
             let shown = self.serial(authority).await?;
             ensure!(shown == serial, "{shown} is shown");
@@ -274,14 +275,8 @@ impl Visitor {
     }
 }
 
-fn authority() -> Result<CertifiedIssuer<'static, KeyPair>> {
-    let mut params = CertificateParams::new(Vec::new())?;
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    Ok(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?)
-}
-
 /// A Secret with a new certificate for `secure.example.com`, and the certificate's serial number.
-fn secret(name: &str, authority: &CertifiedIssuer<'static, KeyPair>) -> Result<(String, String)> {
+fn secret(name: &str, authority: &Authority) -> Result<(String, String)> {
     let serial: [u8; 8] = (rand::random::<u64>() >> 1 | 1 << 62).to_be_bytes();
     let mut params = CertificateParams::new(vec!["secure.example.com".to_owned()])?;
     params.distinguished_name.push(DnType::CommonName, "secure.example.com");

@@ -68,9 +68,19 @@ const OTHER_CORE: &str = "1";
 /// The group whose connections are redirected.
 const GENERATOR: &str = "4242";
 
-/// The address of each proxy, and where it finds pilot.
-const SIDECAR: (&str, &str) = ("10.1.0.9", "127.0.0.1:15010");
-const ROUTER: (&str, &str) = ("10.2.0.2", "10.2.0.1:15010");
+/// What an agent is told of itself.
+struct Role {
+    name: &'static str,
+    address: &'static str,
+    pilot: &'static str,
+    labels: &'static str,
+}
+
+/// The roles, one for each of an arm's namespaces.
+const ROLES: [Role; 2] = [
+    Role { name: "sidecar", address: "10.1.0.9", pilot: "127.0.0.1:15010", labels: "app=\"client\"\n" },
+    Role { name: "router", address: "10.2.0.2", pilot: "10.2.0.1:15010", labels: "app=\"door\"\n" },
+];
 
 /// One who is measured, ready.
 pub(crate) struct Arm {
@@ -80,10 +90,8 @@ pub(crate) struct Arm {
     folder: PathBuf,
     /// The first one ends last.
     programs: Vec<Program>,
-    /// Where the generator is.
-    near: Net,
-    /// Where the second proxy of a pair and the backend are.
-    far: Option<Net>,
+    /// One for each proxy. The generator and the control plane are in the first, the backend is in the last.
+    nets: Vec<Net>,
 }
 
 impl Drop for Arm {
@@ -99,21 +107,19 @@ impl Arm {
     pub(crate) fn start(kind: Kind) -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("bench-proxy-{}-{kind:?}", std::process::id()));
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let (near, far) = networks(kind)?;
-        let mut arm = Self { kind, pids: Vec::new(), folder, programs: Vec::new(), near, far };
-        let mut backend = program(arm.far.as_ref().unwrap_or(&arm.near), "bench-proxy", OTHER_CORE)?;
+        let mut arm = Self { kind, pids: Vec::new(), folder, programs: Vec::new(), nets: networks(kind)? };
+        let mut backend = program(&arm.nets[arm.nets.len() - 1], "bench-proxy", OTHER_CORE)?;
         backend.arg("backend");
         arm.spawn(backend)?;
         if kind == Kind::Hyper {
-            let mut forward = program(&arm.near, "bench-proxy", PROXY_CORE)?;
+            let mut forward = program(&arm.nets[0], "bench-proxy", PROXY_CORE)?;
             forward.arg("forward");
             let pid = arm.spawn(forward)?;
             arm.pids.push(pid);
         } else {
             arm.control_plane()?;
-            arm.proxy(true)?;
-            if kind.is_pair() {
-                arm.proxy(false)?;
+            for (at, role) in ROLES.iter().enumerate().take(arm.nets.len()) {
+                arm.proxy(at, role)?;
             }
         }
         // Few of them, so that an idle proxy is one that has done little.
@@ -123,49 +129,52 @@ impl Arm {
 
     fn control_plane(&mut self) -> Result<()> {
         let folder = self.folder.join("mesh");
-        let mesh =
-            if self.kind.is_pair() { mesh::by_gateway(ROUTER.0, &self.folder.join("pki"))? } else { mesh::one_hop() };
+        let mesh = if self.kind.is_pair() {
+            mesh::by_gateway(ROLES[1].address, &self.folder.join("pki"))?
+        } else {
+            mesh::one_hop()
+        };
         fs::create_dir_all(&folder)?;
         fs::write(folder.join("mesh.yaml"), mesh)?;
-        let mut galley = program(&self.near, "lateen-galley", OTHER_CORE)?;
+        let mut galley = program(&self.nets[0], "lateen-galley", OTHER_CORE)?;
         galley.args(["--log", "error", "--plaintext", "--admin-port", "15114", "--config-dir"]).arg(folder);
         self.spawn(galley)?;
-        let mut pilot = program(&self.near, "lateen-pilot", OTHER_CORE)?;
+        let mut pilot = program(&self.nets[0], "lateen-pilot", OTHER_CORE)?;
         pilot.args(["--log", "error", "--galley", "127.0.0.1:9901", "--galley-plaintext"]);
         pilot.args(["--plaintext", "--mtls", "false"]);
         self.spawn(pilot)?;
         Ok(())
     }
 
-    /// Starts an agent, and notes the process of its data plane.
-    fn proxy(&mut self, is_near: bool) -> Result<()> {
-        let (role, (address, pilot)) = if is_near { ("sidecar", SIDECAR) } else { ("router", ROUTER) };
-        let net = self.far.as_ref().filter(|_| !is_near).unwrap_or(&self.near);
+    /// Starts an agent in a namespace, and notes the process of its data plane.
+    fn proxy(&mut self, at: usize, role: &Role) -> Result<()> {
+        let net = &self.nets[at];
         let config = json!({
-            "discoveryAddress": pilot, "controlPlaneAuthPolicy": "NONE", "concurrency": 1,
+            "discoveryAddress": role.pilot, "controlPlaneAuthPolicy": "NONE", "concurrency": 1,
             "terminationDrainDuration": "0.2s",
         });
-        let root = self.folder.join(role);
+        let root = self.folder.join(role.name);
         fs::create_dir_all(root.join("etc/istio/pod"))?;
-        fs::write(root.join("etc/istio/pod/labels"), if is_near { "app=\"client\"\n" } else { "app=\"door\"\n" })?;
+        fs::write(root.join("etc/istio/pod/labels"), role.labels)?;
         let mut proxy = program(net, "lateen-proxy", PROXY_CORE)?;
         proxy
-            .args(["proxy", role, "--domain", "default.svc.cluster.local"])
+            .args(["proxy", role.name, "--domain", "default.svc.cluster.local"])
             .args(["--proxyLogLevel=error", "--log_output_level=default:warn"])
             .env("LATEEN_ROOT", root)
             .env("PROXY_CONFIG", config.to_string())
             .envs(self.kind.data_plane().map(|name| ("LATEEN_DATA_PLANE", name)))
-            .env("POD_NAME", format!("{role}-1"))
-            .envs([("POD_NAMESPACE", "default"), ("INSTANCE_IP", address)]);
-        if self.kind.data_plane() == Some("envoy") {
+            .env("POD_NAME", format!("{}-1", role.name))
+            .envs([("POD_NAMESPACE", "default"), ("INSTANCE_IP", role.address)]);
+        let is_envoy = self.kind.data_plane() == Some("envoy");
+        if is_envoy {
             let envoy = std::env::var_os("LATEEN_ENVOY").context("LATEEN_ENVOY names no program of Envoy")?;
             proxy.env("LATEEN_ENVOY", envoy);
         }
         let mut wait = program(net, "lateen-proxy", OTHER_CORE)?;
         wait.args(["wait", "--timeoutSeconds", "60", "--url", "http://127.0.0.1:15021/healthz/ready"]);
         let agent = self.spawn(proxy)?;
-        ensure!(wait.status()?.success(), "the {role} of {} did not become ready", self.kind.name());
-        let pid = if self.kind.data_plane() == Some("envoy") { child(agent)? } else { agent };
+        ensure!(wait.status()?.success(), "the {} of {} did not become ready", role.name, self.kind.name());
+        let pid = if is_envoy { child(agent)? } else { agent };
         self.pids.push(pid);
         Ok(())
     }
@@ -205,7 +214,7 @@ impl Arm {
     /// Has each proxy say all that it knows; the length of what the shortest says.
     pub(crate) fn config_dump(&self) -> Result<usize> {
         let mut shortest = usize::MAX;
-        for net in [&self.near].into_iter().chain(&self.far) {
+        for net in &self.nets {
             let dump = program(net, "lateen-proxy", OTHER_CORE)?.args(["request", "GET", "config_dump"]).output()?;
             ensure!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
             shortest = shortest.min(dump.stdout.len());
@@ -214,7 +223,7 @@ impl Arm {
     }
 
     fn generator(&self, role: &str) -> Result<Command> {
-        let mut command = self.near.command("setpriv", OTHER_CORE);
+        let mut command = self.nets[0].command("setpriv", OTHER_CORE);
         command.args(["--regid", GENERATOR, "--clear-groups"]).arg(std::env::current_exe()?).arg(role);
         command.stderr(Stdio::piped());
         Ok(command)
@@ -229,19 +238,19 @@ impl Arm {
 }
 
 /// The namespaces: one, or for a pair two with a wire between them.
-fn networks(kind: Kind) -> Result<(Net, Option<Net>)> {
+fn networks(kind: Kind) -> Result<Vec<Net>> {
     let (service, backend) = ("10.96.0.10", "10.1.0.1");
-    let (near, far) = if kind.is_pair() {
+    let nets = if kind.is_pair() {
         let (near, far) = (Net::start(&[service])?, Net::start(&[backend])?);
-        near.join("10.2.0.1", &far, ROUTER.0)?;
-        (near, Some(far))
+        near.join("10.2.0.1", &far, ROLES[1].address)?;
+        vec![near, far]
     } else {
-        (Net::start(&[service, backend])?, None)
+        vec![Net::start(&[service, backend])?]
     };
-    near.run(&format!(
+    nets[0].run(&format!(
         "iptables -w -t nat -A OUTPUT -p tcp -d {service} -m owner --gid-owner {GENERATOR} -j REDIRECT --to-ports 15001"
     ))?;
-    Ok((near, far))
+    Ok(nets)
 }
 
 /// One of our programs, which stand beside this one, in a namespace and on a core.

@@ -103,13 +103,9 @@ impl Wire {
         stream.set_nodelay(true)?;
         let (input, out) = (vec![0; 64 << 10], Vec::new());
         let mut wire = Self { stream, input, kept: 0, out, block, is_used: false, room: i64::from(WINDOW) };
-        wire.put(SETTINGS, 0, 0, &[]);
-        wire.put(WINDOW_UPDATE, 0, 0, &MORE.to_be_bytes());
+        put(&mut wire.out, SETTINGS, 0, 0, &[]);
+        put(&mut wire.out, WINDOW_UPDATE, 0, 0, &MORE.to_be_bytes());
         Ok(wire)
-    }
-
-    fn put(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        put(&mut self.out, kind, flags, stream, payload);
     }
 
     /// Writes a head and a body, with the next turn. There must be room for the body.
@@ -117,7 +113,7 @@ impl Wire {
         let block = if self.is_used { &self.block.again } else { &self.block.first };
         put(&mut self.out, HEADERS, END_HEADERS, stream, block);
         self.is_used = true;
-        self.put(DATA, END_STREAM, stream, body);
+        put(&mut self.out, DATA, END_STREAM, stream, body);
         self.room -= i64::try_from(body.len()).unwrap_or(i64::MAX);
     }
 

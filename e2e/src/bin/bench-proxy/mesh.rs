@@ -3,7 +3,8 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use e2e::pki::authority;
+use rcgen::{CertificateParams, KeyPair};
 
 /// The name of the far proxy in its certificate.
 const FAR: &str = "far.example";
@@ -88,11 +89,7 @@ pub(crate) fn by_gateway(gateway: &str, pki: &Path) -> Result<String> {
 
 /// One for both sides, and the roots that it is proved by.
 fn certificates(pki: &Path) -> Result<()> {
-    let mut params = CertificateParams::default();
-    // Or issuer and subject have one name, as if the certificate were its own root.
-    params.distinguished_name.push(DnType::CommonName, "bench");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+    let authority = authority("bench")?;
     let key = KeyPair::generate()?;
     let certificate = CertificateParams::new([FAR.to_owned()])?.signed_by(&key, &authority)?;
     fs::create_dir_all(pki)?;

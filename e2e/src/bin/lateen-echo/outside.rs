@@ -7,7 +7,10 @@ use std::{convert::Infallible, net::IpAddr, sync::Arc};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use e2e::outside::{AUTHORITY, NAMES};
+use e2e::{
+    outside::{AUTHORITY, NAMES},
+    pki::authority,
+};
 use http::{Request, Response, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, service::service_fn};
@@ -15,7 +18,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{CertificateParams, KeyPair};
 use rustls::{
     ServerConfig,
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
@@ -53,11 +56,7 @@ pub(crate) async fn serve(plain: TcpListener, secure: TcpListener) -> Result<()>
 
 /// A certificate for all names, and its authority as PEM.
 fn tls() -> Result<(TlsAcceptor, String)> {
-    let mut params = CertificateParams::new(Vec::new())?;
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // With the name of what it signs, that would seem to have signed itself.
-    params.distinguished_name.push(DnType::CommonName, "authority of the hosts beyond");
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+    let authority = authority("authority of the hosts beyond")?;
     let names: Vec<String> = NAMES.iter().map(|name| (*name).to_owned()).collect();
     let key = KeyPair::generate()?;
     let certificate = CertificateParams::new(names)?.signed_by(&key, &authority)?;

@@ -1,5 +1,5 @@
 //! What the allocator does not do by itself.
-#![allow(unsafe_code, reason = "no safe wrapper of the call exists; why it is sound, it says")]
+#![allow(unsafe_code, reason = "the call has no safe wrapper; it says why it is sound")]
 
 /// Gives all free pages back to the system.
 ///
